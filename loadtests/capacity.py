@@ -1,0 +1,285 @@
+"""The largest rate that meets an SLO: a search that is a pure function of what was measured.
+
+Closed-loop runs at rising concurrency find the saturated throughput and the service times; a G/G/c
+simulation of those times places the boundary; one open-loop run confirms it, and only where the two
+disagree is the boundary bisected. Being a function of its history, an interrupted search goes on from
+what is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loadtests.measurement import judge_measurement
+from loadtests.queueing import latency_curve
+from loadtests.slo import Verdict
+from loadtests.stopping import floor_requests
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from loadtests.measurement import Measurement
+    from loadtests.queueing import LatencyCurve
+    from loadtests.slo import LatencyObjective, Slo
+
+__all__ = ["Capacity", "ClosedStep", "Evidence", "OpenStep", "SearchSettings", "ServiceModel", "conclude", "next_step", "service_model"]
+
+FLAT = 1.05  # throughput gained by doubling concurrency, below which it is flat
+MOST_SERVERS = 64
+FEWEST_RUNGS = 2
+BISECTED_TO = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """closed_requests, closed_s: each ladder step ends at the first of them. confirm_s: the longest
+    open-loop run. most_concurrency, most_open: the longest ladder, the most open-loop runs.
+    """
+
+    closed_requests: int = 600
+    closed_s: float = 2.5
+    confirm_s: float = 10.0
+    most_concurrency: int = 64
+    most_open: int = 4
+    confidence: float = 0.8
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedStep:
+    concurrency: int
+    max_requests: int
+    max_s: float
+
+    @property
+    def key(self) -> str:
+        return f"closed-{self.concurrency}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    rate_rps: float
+    duration_s: float
+    floor: int
+
+    @property
+    def key(self) -> str:
+        return f"open-{self.rate_rps:.6g}"
+
+
+Step = ClosedStep | OpenStep
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A finished step. service_s: its service times, successes only, shape (n,)."""
+
+    step: Step
+    measurement: Measurement
+    service_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ServiceModel:
+    """servers: that work side by side. service_s: their times, scaled so that servers / mean is the
+    saturated throughput. saturation_error: relative standard error of that throughput.
+    """
+
+    servers: int
+    service_s: NDArray[np.float64]
+    saturation_rps: float
+    saturation_error: float
+
+    @property
+    def mean_s(self) -> float:
+        return float(self.service_s.mean())
+
+    def curve(self, quantiles: tuple[float, ...], seed: int) -> LatencyCurve:
+        return latency_curve(self.service_s, self.servers, quantiles, seed=seed)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """rate_rps with low and high at the settings' confidence.
+
+    basis: "confirmed" by an open-loop run, "bisected" between runs that met and missed, "model" when
+    no open-loop run could decide, "none" when not even one request at a time meets the SLO.
+    best_s: at one request at a time, the latency at the tightest objective's quantile.
+    """
+
+    rate_rps: float
+    low_rps: float
+    high_rps: float
+    basis: str
+    model: ServiceModel
+    best_s: float
+
+
+def next_step(
+    history: tuple[Evidence, ...], slo: Slo, settings: SearchSettings
+) -> Step | Capacity:
+    """What to measure next, or the answer."""
+    ladder = [each for each in history if isinstance(each.step, ClosedStep)]
+    rung = _next_rung(ladder, settings)
+    if rung is not None:
+        return rung
+    return _place(history, ladder, _Context(slo, settings, may_measure=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    slo: Slo
+    settings: SearchSettings
+    may_measure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Boundary:
+    value: float
+    low: float
+    high: float
+
+
+def conclude(history: tuple[Evidence, ...], slo: Slo, settings: SearchSettings) -> Capacity | None:
+    """The answer from what is there, under any SLO; None without two rungs of the ladder."""
+    ladder = [each for each in history if isinstance(each.step, ClosedStep)]
+    if len(ladder) < FEWEST_RUNGS:
+        return None
+    return _answer(history, ladder, _Context(slo, settings, may_measure=False))
+
+
+def _answer(history: tuple[Evidence, ...], ladder: list[Evidence], context: _Context) -> Capacity:
+    found = _place(history, ladder, context)
+    if not isinstance(found, Capacity):
+        raise TypeError("a search that may not measure asked for a step")
+    return found
+
+
+def _place(
+    history: tuple[Evidence, ...], ladder: list[Evidence], context: _Context
+) -> Step | Capacity:
+    model = service_model(ladder)
+    boundary = _boundary(model, context.slo, context.settings)
+    best_s = _best_s(ladder, context.slo)
+    if boundary.value <= 0:
+        return Capacity(0.0, 0.0, 0.0, "none", model, best_s)
+    opened = [each for each in history if isinstance(each.step, OpenStep)]
+    return _confirm(opened, model, boundary, best_s, context)
+
+
+def _next_rung(ladder: list[Evidence], settings: SearchSettings) -> ClosedStep | None:
+    """Doubles the concurrency until throughput is flat; at least two rungs."""
+    concurrency = 1
+    if ladder:
+        throughputs = [each.measurement.throughput_rps for each in ladder]
+        if len(ladder) >= FEWEST_RUNGS and throughputs[-1] < FLAT * max(throughputs[:-1]):
+            return None
+        last = ladder[-1].step
+        concurrency = 2 * (last.concurrency if isinstance(last, ClosedStep) else 1)
+        if concurrency > settings.most_concurrency:
+            return None
+    return ClosedStep(concurrency, settings.closed_requests, settings.closed_s)
+
+
+def service_model(ladder: list[Evidence]) -> ServiceModel:
+    """c = saturated throughput × service time of one request alone, rounded; times from one alone.
+
+    A queue adds nothing to one request at a time, so its times are the service's own; scaling them
+    to the saturated throughput charges what concurrency costs (contention, switching).
+    """
+    alone = ladder[0].service_s
+    best = max(ladder, key=lambda each: each.measurement.throughput_rps)
+    saturation = best.measurement.throughput_rps
+    servers = int(np.clip(round(saturation * float(alone.mean())), 1, MOST_SERVERS))
+    scaled = alone * (servers / (saturation * alone.mean()))
+    spread = float(best.service_s.std() / best.service_s.mean()) if len(best.service_s) else 1.0
+    return ServiceModel(
+        servers, scaled, saturation, spread / np.sqrt(max(len(best.service_s), 1)) + 0.01
+    )
+
+
+def _boundary(model: ServiceModel, slo: Slo, settings: SearchSettings) -> _Boundary:
+    """Where the simulated latency reaches each objective; the tightest counts."""
+    quantiles = tuple(sorted({each.quantile for each in slo.latency}))
+    curve = model.curve(quantiles, settings.seed)
+    allowed = np.min(
+        [curve.largest_utilization(each.quantile, each.limit_s / model.mean_s) for each in slo.latency],
+        axis=0,
+    )
+    rates = allowed / curve.mean_factors * model.saturation_rps
+    noise = float(np.hypot(np.std(rates) / max(np.mean(rates), 1e-9), model.saturation_error))
+    middle = float(np.median(rates))
+    reach = 1.2816 * noise  # 80 %, normal
+    return _Boundary(middle, middle * max(1 - reach, 0.0), middle * (1 + reach))
+
+
+def _best_s(ladder: list[Evidence], slo: Slo) -> float:
+    tightest = min(slo.latency, key=lambda each: each.limit_s)
+    return float(np.quantile(ladder[0].service_s, tightest.quantile))
+
+
+def _confirm(
+    opened: list[Evidence],
+    model: ServiceModel,
+    boundary: _Boundary,
+    best_s: float,
+    context: _Context,
+) -> Step | Capacity:
+    settings = context.settings
+    met, missed = _met_and_missed(opened, context.slo)
+    if not opened and context.may_measure:
+        return _open_step(_confirming_rate(model, boundary, settings), model, settings)
+    highest_met, lowest_missed = max(met, default=0.0), min(missed, default=np.inf)
+    exhausted = len(opened) >= settings.most_open or not context.may_measure
+    if not missed:
+        basis = "confirmed" if met else "model"
+        low = max(boundary.low, highest_met)
+        value = max(boundary.value, low)
+        return Capacity(value, low, max(boundary.high, value), basis, model, best_s)
+    narrow = lowest_missed - highest_met <= BISECTED_TO * lowest_missed
+    if exhausted or narrow:
+        middle = (highest_met + lowest_missed) / 2 if met else highest_met
+        return Capacity(middle, highest_met, lowest_missed, "bisected", model, best_s)
+    return _open_step((highest_met + lowest_missed) / 2, model, settings)
+
+
+def _met_and_missed(opened: list[Evidence], slo: Slo) -> tuple[list[float], list[float]]:
+    """An undecided run places nothing; an INVALID one neither."""
+    met, missed = [], []
+    for each in opened:
+        verdicts = {judge_measurement(each.measurement, one) for one in slo.objectives}
+        rate = each.step.rate_rps if isinstance(each.step, OpenStep) else 0.0
+        if Verdict.MISSED in verdicts:
+            missed.append(rate)
+        elif verdicts == {Verdict.MET}:
+            met.append(rate)
+    return met, missed
+
+
+def _confirming_rate(model: ServiceModel, boundary: _Boundary, settings: SearchSettings) -> float:
+    """As near to the boundary as the time allows.
+
+    Close to saturation a verdict needs 100/(1-ρ)² requests; the rate is lowered until they fit, but
+    not below half of the saturated throughput.
+    """
+    rates = np.linspace(0.5, 0.95, 46) * model.saturation_rps
+    fits = [
+        rate
+        for rate in rates
+        if floor_requests(rate / model.saturation_rps) <= 0.8 * rate * settings.confirm_s
+    ]
+    affordable = max(fits, default=float(rates[0]))
+    return float(min(0.95 * boundary.value, affordable))
+
+
+def _open_step(rate_rps: float, model: ServiceModel, settings: SearchSettings) -> OpenStep:
+    floor = floor_requests(rate_rps / model.saturation_rps)
+    return OpenStep(rate_rps, settings.confirm_s, floor)
+
+
+def tightest(slo: Slo) -> LatencyObjective:
+    """The objective a run is watched by: the one with the highest quantile."""
+    return max(slo.latency, key=lambda each: each.quantile)

@@ -1,0 +1,61 @@
+"""Run as python -m loadtests.demo_server --port 8080 --servers 2 --service exp:0.005 ."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+
+from loadtests.demo_server import DemoServer
+from loadtests.demo_server.server import serve
+from loadtests.demo_server.service_times import GRAMMAR
+from loadtests.errors import UsageError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    host, port = options.host, options.port
+    del options.host, options.port
+    try:
+        settings = DemoServer(**vars(options))
+        time.sleep(settings.setup_s)
+        return asyncio.run(serve(settings, host, port))
+    except UsageError as error:
+        _complain(f"{error}" + (f"; {error.hint}" if error.hint else ""))
+        return error.exit_code
+    except (OSError, OverflowError) as error:  # the latter: no such port
+        _complain(str(error))
+        return 1
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"demo_server: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    default = DemoServer()
+    parser = argparse.ArgumentParser(
+        prog="demo_server",
+        description="A server of known service times, behind /ping and /invocations.",
+        epilog="GET /truth tells what happened, POST /truth/reset forgets it.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1")
+    add("--port", type=int, required=True)
+    add("--servers", type=int, default=default.servers, help="requests served at once")
+    add("--service", default=default.service, metavar="LAW", help=GRAMMAR)
+    add("--seed", type=int, default=default.seed)
+    add("--stall", metavar="EVERY_S:FOR_S", help="no work for FOR_S at the end of every EVERY_S")
+    add("--error-rate", type=float, default=0.0, metavar="RATIO", help="answered with 500")
+    add("--fail-after", type=int, metavar="N", help="die with status 1 after N invocations")
+    add("--ping-delay", dest="ping_delay_s", type=float, default=0.0, metavar="S")
+    add("--ping-status", type=int, default=default.ping_status, metavar="CODE")
+    add("--setup", dest="setup_s", type=float, default=0.0, metavar="S", help="before it listens")
+    add("--queue-limit", type=int, metavar="N", help="503 when N are waiting already")
+    add("--log", metavar="FILE", help="one JSON line per invocation")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Just enough HTTP/1.1 for a fast server: keep-alive, Content-Length, Expect; one at a time.
+
+A second request sent before the first is answered (pipelining) waits its turn and arrives, for the
+queue, when the first has been answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Connection", "Request", "answer_bytes"]
+
+HEAD_LIMIT_BYTES = 64 * 1024
+BODY_LIMIT_BYTES = 64 * 1024**2
+HEAD_END = b"\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    tag: str | None
+    keep_alive: bool
+
+
+class _Head(NamedTuple):
+    request: Request
+    body_bytes: int
+    expects_continue: bool
+
+
+class _Refused(Exception):  # noqa: N818 - the name says what happened
+    def __init__(self, status: HTTPStatus) -> None:
+        super().__init__(status.phrase)
+        self.status = status
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, handle: Callable[[Connection, Request], None]) -> None:
+        self._handle = handle
+        self._received = bytearray()
+        self._head: _Head | None = None
+        self._answering: Request | None = None
+        self._transport: asyncio.Transport | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        self._proceed()
+
+    def answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
+        """To the request that was handed on last. The caller may have gone in the meantime."""
+        request, self._answering = self._answering, None
+        if self._transport is None or request is None:
+            return
+        self._transport.write(
+            answer_bytes(status, body, content_type, keep_alive=request.keep_alive)
+        )
+        if not request.keep_alive:
+            self._transport.close()
+        elif self._received:
+            asyncio.get_running_loop().call_soon(self._proceed)
+
+    def _proceed(self) -> None:
+        try:
+            request = self._next_request()
+        except _Refused as refused:
+            self._refuse(refused.status)
+            return
+        if request is not None:
+            self._answering = request
+            self._handle(self, request)
+
+    def _next_request(self) -> Request | None:
+        if self._answering is not None:
+            return None
+        if self._head is None:
+            end = self._received.find(HEAD_END)
+            if end < 0 and len(self._received) <= HEAD_LIMIT_BYTES:
+                return None
+            if not 0 <= end <= HEAD_LIMIT_BYTES:
+                raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._head = _parse_head(bytes(self._received[:end]))
+            del self._received[: end + len(HEAD_END)]
+            if self._head.expects_continue and self._transport is not None:
+                self._transport.write(CONTINUE)
+        request, body_bytes, _ = self._head
+        if len(self._received) < body_bytes:
+            return None
+        del self._received[:body_bytes]
+        self._head = None
+        return request
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        self._received.clear()
+        if self._transport is not None:
+            body = b'{"error": "%s"}' % status.phrase.encode()
+            self._transport.write(answer_bytes(status, body, keep_alive=False))
+            self._transport.close()
+
+
+def answer_bytes(
+    status: int, body: bytes, content_type: str = "application/json", *, keep_alive: bool = True
+) -> bytes:
+    phrase = HTTPStatus(status).phrase
+    connection = "keep-alive" if keep_alive else "close"
+    return (
+        f"HTTP/1.1 {int(status)} {phrase}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: {connection}\r\n\r\n"
+    ).encode() + body
+
+
+def _parse_head(head: bytes) -> _Head:
+    first, *lines = head.decode("latin-1").split("\r\n")
+    try:
+        method, path, protocol = first.split(" ")
+    except ValueError as error:
+        raise _Refused(HTTPStatus.BAD_REQUEST) from error
+    if not protocol.startswith("HTTP/1."):
+        raise _Refused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+    headers = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    if "transfer-encoding" in headers:
+        raise _Refused(HTTPStatus.LENGTH_REQUIRED)
+    wish = headers.get("connection", "").lower()
+    keep_alive = wish == "keep-alive" if protocol == "HTTP/1.0" else wish != "close"
+    request = Request(method, path.partition("?")[0], headers.get("x-tag"), keep_alive)
+    expects_continue = headers.get("expect", "").lower() == "100-continue"
+    return _Head(request, _body_bytes(headers.get("content-length", "0")), expects_continue)
+
+
+def _body_bytes(content_length: str) -> int:
+    if not (content_length.isascii() and content_length.isdigit()):
+        raise _Refused(HTTPStatus.BAD_REQUEST)
+    length = int(content_length)
+    if length > BODY_LIMIT_BYTES:
+        raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+    return length

@@ -1,0 +1,242 @@
+"""What a run creates on this machine, written down before it is created.
+
+One JSON file for each thing, in a folder the caller names. The file is there (and on the disk)
+before the process, control group or folder is, and goes after it; so whatever a crash leaves
+behind is found later.
+
+Safe at any time: an entry belongs to the process that wrote it, and is left alone while that one
+lives. Nothing is removed on a name alone: a process must carry the entry's token in its
+environment (or descend from one that does), a folder must hold it in its marker file, a control
+group must be one of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_never
+
+from loadtests.errors import LoadTestError
+from loadtests.targets.control_groups import dismantle
+from loadtests.targets.processes import (
+    ProcessIdentity,
+    descendants,
+    is_living,
+    name,
+    with_token,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["TOKEN_VARIABLE", "Entry", "Journal", "Kind"]
+
+TOKEN_VARIABLE = "RECOMMENDER_RESOURCE"  # noqa: S105 - a name, and the token is no secret
+MARKER = ".recommender-resource"
+KILL_WITHIN_S = 10.0
+
+
+class Kind(StrEnum):
+    PROCESS = "process"
+    CGROUP = "cgroup"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """id: unique, and the token that the thing itself carries. what: for a person."""
+
+    id: str
+    kind: Kind
+    owner: ProcessIdentity
+    what: str
+    paths: tuple[Path, ...] = ()
+    supervisor: ProcessIdentity | None = None
+
+    @property
+    def token(self) -> dict[str, str]:
+        """To be put into the environment of a process that the entry stands for."""
+        return {TOKEN_VARIABLE: self.id}
+
+    def to_json(self) -> str:
+        fields = asdict(self) | {"paths": [str(path) for path in self.paths]}
+        return json.dumps(fields, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Entry:
+        fields: dict[str, Any] = json.loads(text)
+        supervisor = fields["supervisor"]
+        return cls(
+            id=fields["id"],
+            kind=Kind(fields["kind"]),
+            owner=ProcessIdentity(**fields["owner"]),
+            what=fields["what"],
+            paths=tuple(Path(path) for path in fields["paths"]),
+            supervisor=None if supervisor is None else ProcessIdentity(**supervisor),
+        )
+
+
+class Journal:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def process(self, command: str) -> Entry:
+        """Before it is started, and then with the entry's token in its environment."""
+        return self._enter(Kind.PROCESS, command)
+
+    def cgroup(self, paths: tuple[Path, ...]) -> Entry:
+        """Before it is made; {id} in the paths becomes the entry's."""
+        return self._enter(Kind.CGROUP, "control group", paths)
+
+    def _enter(self, kind: Kind, what: str, paths: tuple[Path, ...] = ()) -> Entry:
+        token = uuid.uuid4().hex
+        named = tuple(Path(str(path).replace("{id}", token)) for path in paths)
+        entry = Entry(token, kind, ProcessIdentity.own(), what, named)
+        self._write(entry)
+        return entry
+
+    def supervised_by(self, entry: Entry, pid: int) -> Entry:
+        known = replace(entry, supervisor=ProcessIdentity.of(pid))
+        self._write(known)
+        return known
+
+    def done(self, entry: Entry) -> None:
+        """The thing is gone."""
+        self._file(entry).unlink(missing_ok=True)
+
+    @contextmanager
+    def workspace(self, parent: Path | None = None) -> Iterator[Path]:
+        """A temporary folder, removed at the end, or by `clean` after a crash."""
+        place = Path(tempfile.gettempdir() if parent is None else parent).absolute()
+        entry = self._enter(Kind.FOLDER, "temporary folder", (place / "recommender-{id}",))
+        (folder,) = entry.paths
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+            (folder / MARKER).write_text(entry.id)
+            yield folder
+        finally:
+            _remove_folder(folder, entry.id)
+            self.done(entry)
+
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in map(_read, self._files()) if isinstance(entry, Entry))
+
+    def unreadable(self) -> tuple[Path, ...]:
+        """Files of the folder that are no entries of this version: left alone, to be looked at."""
+        return tuple(path for path in self._files() if _read(path) is None)
+
+    def leftovers(self) -> tuple[Entry, ...]:
+        """Entries whose owner is dead. A live run's are not among them."""
+        return tuple(entry for entry in self.entries() if entry.owner.is_gone())
+
+    def clean(self, entry: Entry) -> list[str]:
+        """Remove what the entry stands for, then the entry; says what was removed."""
+        match entry.kind:
+            case Kind.PROCESS:
+                removed = kill_carriers(entry.id)
+            case Kind.CGROUP:
+                removed = [line for path in entry.paths for line in dismantle(path)]
+            case Kind.FOLDER:
+                removed = [
+                    f"folder {path}" for path in entry.paths if _remove_folder(path, entry.id)
+                ]
+            case _:
+                assert_never(entry.kind)
+        self.done(entry)
+        return removed
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json"))
+
+    def _file(self, entry: Entry) -> Path:
+        return self.folder / f"{entry.id}.json"
+
+    def _write(self, entry: Entry) -> None:
+        path = self._file(entry)
+        draft = path.with_suffix(".draft")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with draft.open("w") as file:
+                file.write(entry.to_json())
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            _fsync_folder(self.folder)
+        except OSError as problem:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+            raise LoadTestError(
+                f"cannot note in {self.folder} what is about to be started: {problem.strerror}",
+                hint="nothing was started; free some disk space or choose another data directory",
+            ) from problem
+
+
+def _read(path: Path) -> Entry | None:
+    try:
+        return Entry.from_json(path.read_text())
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _fsync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _remove_folder(path: Path, token: str) -> bool:
+    """Only one that carries the token, or an empty one: the crash came before the marker."""
+    marker = path / MARKER
+    try:
+        marked = marker.read_text() == token
+    except OSError:
+        marked = False
+    if marked:
+        shutil.rmtree(path, ignore_errors=True)
+        return not path.exists()
+    try:
+        path.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def kill_carriers(token: str) -> list[str]:
+    """SIGKILL to every process that carries the token and to all below it, until none is left."""
+    me = os.getpid()
+    spared = {me, *_ancestors(me)}
+    killed: dict[int, str] = {}
+    given_up = time.perf_counter() + KILL_WITHIN_S
+    while time.perf_counter() < given_up:
+        carriers = [pid for pid in with_token(TOKEN_VARIABLE, token) if pid not in spared]
+        tree = {*carriers, *(below for pid in carriers for below in descendants(pid))} - spared
+        tree |= {pid for pid in killed if is_living(pid)}
+        if not tree:
+            return [f"process {pid} ({name})" for pid, name in killed.items()]
+        for pid in tree:
+            killed.setdefault(pid, name(pid))
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+    raise LoadTestError(
+        f"processes {sorted(killed)} carry {TOKEN_VARIABLE}={token} and do not end on SIGKILL",
+        hint="they wait for a device; look at them with ps -o pid,stat,wchan,args",
+    )
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    while pid > 1:
+        status = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        pid = int(status[1])
+        yield pid

@@ -1,0 +1,312 @@
+"""The summary of one run of load against one target: what crosses into the store and the models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from loadtests.queueing import tail_inflation, warmup_length
+from loadtests.samples import Samples, quantile_bound, ratio_bound
+from loadtests.slo import Bound, ErrorRateObjective, LatencyObjective, Verdict, judge
+from loadtests.validity import (
+    GeneratorFacts,
+    OpenEvidence,
+    Status,
+    Validity,
+    check_closed,
+    check_open,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from loadtests.slo import Objective
+
+__all__ = [
+    "QUANTILES",
+    "Interval",
+    "Load",
+    "Measurement",
+    "Quantile",
+    "TargetRecord",
+    "TargetUse",
+    "judge_measurement",
+    "summarise_closed",
+    "summarise_open",
+    "with_objectives",
+]
+
+QUANTILES = (0.5, 0.9, 0.95, 0.99)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(_Frozen):
+    """value with a 95 % interval; None is not known, never zero or infinite."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, bound: Bound) -> Interval:
+        return cls(value=_finite(bound.value), low=_finite(bound.low), high=_finite(bound.high))
+
+
+class Quantile(_Frozen):
+    quantile: float
+    seconds: Interval
+
+
+class Load(_Frozen):
+    """What was asked. Open loop: rate_rps and process; closed loop: concurrency."""
+
+    loop: Literal["open", "closed"]
+    rate_rps: float | None = None
+    concurrency: int | None = None
+    process: str | None = None
+    duration_s: float
+    seed: int
+
+
+class TargetRecord(_Frozen):
+    """What it was asked of. vcpus: the size as given or enforced; None when nobody said."""
+
+    kind: str
+    label: str
+    started_from: str
+    vcpus: float | None
+    memory_gib: float | None
+    limits: str | None
+    shares_cores: bool
+    setup_s: float | None
+    instance_type: str | None = None
+
+
+class TargetUse(_Frozen):
+    """What the target used while it was measured; None is not knowable."""
+
+    cpu_s: float | None = None
+    memory_peak_bytes: int | None = None
+    throttled_s: float | None = None
+
+
+class Measurement(_Frozen):
+    """Figures are of the steady part, after warmup_s; counts are of the whole run.
+
+    latency: due to done, failures counting as infinitely late. service: sent to done, successes
+    only. error_ratio: failed, dropped and unfinished over due. in_flight: time average of requests
+    in flight.
+    """
+
+    target: TargetRecord
+    workload: str
+    load: Load
+    started_at: str
+    elapsed_s: float
+    warmup_s: float
+    due: int
+    succeeded: int
+    failed: int
+    dropped: int
+    unfinished: int
+    statuses: dict[int, int]
+    offered_rps: float | None
+    achieved_rps: float
+    throughput_rps: float
+    latency: tuple[Quantile, ...]
+    service: tuple[Quantile, ...]
+    service_mean_s: float | None
+    service_cv: float | None
+    lateness_p99_s: float | None
+    error_ratio: Interval
+    in_flight: float
+    response_bytes_mean: float | None
+    cpu_s_per_request: float | None
+    cpu_busy_vcpus: float | None
+    memory_peak_bytes: int | None
+    throttled_ratio: float | None
+    generator_cpu_ratio: float
+    over_saturated: bool
+    stop_reason: str | None
+    validity: Validity
+
+    @property
+    def is_evidence(self) -> bool:
+        return self.validity.status is not Status.INVALID
+
+    def latency_at(self, quantile: float) -> Interval:
+        """Not-known for a quantile that was not summarised."""
+        found = (each.seconds for each in self.latency if each.quantile == quantile)
+        return next(found, Interval(value=None))
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the runner knows besides the samples."""
+
+    target: TargetRecord
+    use: TargetUse
+    workload: str
+    load: Load
+    started_at: str
+    elapsed_s: float
+    generator: GeneratorFacts
+    due: int
+    over_saturated: bool = False
+    stop_reason: str | None = None
+
+
+def summarise_open(
+    samples: Samples, facts: RunFacts, objectives: Iterable[LatencyObjective] = ()
+) -> Measurement:
+    objectives = tuple(objectives)
+    claimed = max((each.quantile for each in objectives), default=0.95)
+    steady = _after_warmup(samples)
+    validity = check_open(
+        OpenEvidence(
+            samples=samples,
+            steady=steady,
+            due=facts.due,
+            quantile=claimed,
+            generator=facts.generator,
+            over_saturated=facts.over_saturated,
+            stopped_early=facts.stop_reason is not None,
+        )
+    )
+    return _summary(samples, steady, facts, _latencies(steady, objectives), validity)
+
+
+def summarise_closed(samples: Samples, facts: RunFacts) -> Measurement:
+    """A closed loop has no latency of its own: nobody was kept waiting to be sent."""
+    steady = _after_warmup(samples)
+    return _summary(samples, steady, facts, (), check_closed(samples, facts.generator))
+
+
+def with_objectives(
+    measured: Measurement, samples: Samples, objectives: Iterable[LatencyObjective]
+) -> Measurement:
+    """The same open-loop run, its latency summarised for other objectives; a closed one as it is."""
+    if measured.load.loop == "closed":
+        return measured
+    steady = _after_warmup(samples)
+    return measured.model_copy(update={"latency": _latencies(steady, objectives)})
+
+
+def _latencies(steady: Samples, objectives: Iterable[LatencyObjective]) -> tuple[Quantile, ...]:
+    limits = {each.quantile: each.limit_s for each in objectives}
+    wanted = sorted({*QUANTILES, *limits})
+    return tuple(_latency(steady.latency_s, quantile, limits.get(quantile)) for quantile in wanted)
+
+
+def judge_measurement(measured: Measurement, objective: Objective) -> Verdict:
+    if not measured.is_evidence:
+        return Verdict.UNKNOWN
+    match objective:
+        case LatencyObjective(quantile, limit_s):
+            found = next((each for each in measured.latency if each.quantile == quantile), None)
+            if found is None:
+                return Verdict.UNKNOWN
+            if found.seconds.value is None:  # failures reach into the quantile
+                return Verdict.MISSED
+            return judge(_bound(found.seconds), limit_s)
+        case ErrorRateObjective(limit_ratio):
+            return judge(_bound(measured.error_ratio), limit_ratio)
+
+
+def _summary(
+    samples: Samples,
+    steady: Samples,
+    facts: RunFacts,
+    latency: tuple[Quantile, ...],
+    validity: Validity,
+) -> Measurement:
+    warmup_s = float(steady.due_s[0]) if len(steady) < len(samples) and len(steady) else 0.0
+    service = steady.service_s
+    bad = samples.failed + samples.dropped + samples.unfinished
+    sent = len(samples) - samples.dropped
+    span_s = _span_s(steady, facts)
+    use = facts.use
+    return Measurement(
+        target=facts.target,
+        workload=facts.workload,
+        load=facts.load,
+        started_at=facts.started_at,
+        elapsed_s=facts.elapsed_s,
+        warmup_s=warmup_s,
+        due=facts.due,
+        succeeded=samples.succeeded,
+        failed=samples.failed,
+        dropped=samples.dropped,
+        unfinished=samples.unfinished,
+        statuses=samples.status_counts(),
+        offered_rps=facts.load.rate_rps,
+        achieved_rps=sent / facts.elapsed_s,
+        throughput_rps=steady.succeeded / span_s,
+        latency=latency,
+        service=tuple(_quantile(service, quantile) for quantile in QUANTILES) if len(service) else (),
+        service_mean_s=float(service.mean()) if len(service) else None,
+        service_cv=float(service.std() / service.mean()) if len(service) else None,
+        lateness_p99_s=float(np.quantile(steady.lateness_s, 0.99)) if len(steady.lateness_s) else None,
+        error_ratio=Interval.of(ratio_bound(bad, len(samples))),
+        in_flight=facts.generator.in_flight_s / facts.elapsed_s,
+        response_bytes_mean=float(samples.records["bytes"][samples.is_success].mean())
+        if samples.succeeded
+        else None,
+        cpu_s_per_request=_per(use.cpu_s, sent),
+        cpu_busy_vcpus=_per(use.cpu_s, facts.elapsed_s),
+        memory_peak_bytes=use.memory_peak_bytes,
+        throttled_ratio=_per(use.throttled_s, facts.elapsed_s),
+        generator_cpu_ratio=facts.generator.cpu_s / facts.generator.wall_s,
+        over_saturated=facts.over_saturated,
+        stop_reason=facts.stop_reason,
+        validity=validity,
+    )
+
+
+def _after_warmup(samples: Samples) -> Samples:
+    """Failures are infinite, so the cut is sought in the order of finite times."""
+    taken = np.where(np.isfinite(samples.latency_s), samples.latency_s, 0.0)
+    return Samples(samples.records[warmup_length(taken) :])
+
+
+def _latency(values: NDArray[np.float64], quantile: float, limit_s: float | None) -> Quantile:
+    threshold = limit_s
+    if threshold is None or not 0 < np.mean(values > threshold) < 1:
+        threshold = float(np.quantile(values, quantile, method="higher")) if len(values) else 0.0
+    inflation = tail_inflation(values > threshold)
+    return Quantile(
+        quantile=quantile,
+        seconds=Interval.of(quantile_bound(values, quantile, inflation=inflation)),
+    )
+
+
+def _quantile(values: NDArray[np.float64], quantile: float) -> Quantile:
+    return Quantile(quantile=quantile, seconds=Interval.of(quantile_bound(values, quantile)))
+
+
+def _span_s(steady: Samples, facts: RunFacts) -> float:
+    """Over which the steady samples completed: first due to last done."""
+    if len(steady) == 0:
+        return facts.elapsed_s
+    done = float(steady.records["done_us"].max()) / 1e6
+    return max(done - float(steady.due_s[0]), 1e-6)
+
+
+def _per(amount: float | None, count: float) -> float | None:
+    return None if amount is None or count <= 0 else amount / count
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else value
+
+
+def _bound(interval: Interval) -> Bound:
+    return Bound(interval.value, interval.low, interval.high)

@@ -1,0 +1,228 @@
+"""May this measurement be evidence? VALID, INVALID or INCONCLUSIVE, with reasons and what to do.
+
+INVALID: something other than the server shaped the figures; they rank nothing.
+INCONCLUSIVE: nothing wrong was seen, and there is too little to carry the claim.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtests.samples import Samples
+
+__all__ = ["Fault", "GeneratorFacts", "Status", "Validity", "check_closed", "check_open"]
+
+OFFERED_TOLERANCE = 0.02
+LATENESS_SHARE = 0.10
+LATENESS_FLOOR_S = 0.001
+GENERATOR_CPU = 0.75
+LITTLE_TOLERANCE = 0.05
+FEWEST_IN_TAIL = 10
+
+
+class Status(StrEnum):
+    VALID = "valid"
+    INVALID = "invalid"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Fault(BaseModel):
+    """check: its name. found: what was seen, with figures. advice: what to do about it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: str
+    status: Status
+    found: str
+    advice: str
+
+
+class Validity(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    status: Status
+    faults: tuple[Fault, ...] = ()
+
+    @classmethod
+    def of(cls, faults: list[Fault]) -> Validity:
+        statuses = {fault.status for fault in faults}
+        worst = next(
+            (each for each in (Status.INVALID, Status.INCONCLUSIVE) if each in statuses), Status.VALID
+        )
+        return cls(status=worst, faults=tuple(faults))
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorFacts:
+    """What the load generator says of itself.
+
+    cpu_s over wall_s: its share of one core. in_flight_s: integral of requests in flight over time,
+    counted apart from the samples.
+    """
+
+    cpu_s: float
+    wall_s: float
+    in_flight_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEvidence:
+    """What the checks look at.
+
+    samples: all of the run. steady: without the warm-up. due: how many the schedule held.
+    over_saturated: the server fell behind for good, so time in flight is not at an equilibrium and dropped requests are its doing.
+    """
+
+    samples: Samples
+    steady: Samples
+    due: int
+    quantile: float
+    generator: GeneratorFacts
+    over_saturated: bool
+    stopped_early: bool
+
+
+def check_open(evidence: OpenEvidence) -> Validity:
+    checks: tuple[Callable[[OpenEvidence], Fault | None], ...] = (
+        _offered,
+        _lateness,
+        _dropped,
+        _generator_cpu,
+        _little,
+        _tail,
+        _steady,
+    )
+    return Validity.of([fault for check in checks if (fault := check(evidence)) is not None])
+
+
+def check_closed(samples: Samples, generator: GeneratorFacts) -> Validity:
+    """A closed loop claims throughput and service time, no latency quantile."""
+    faults = []
+    busy = generator.cpu_s / generator.wall_s if generator.wall_s > 0 else 0.0
+    if busy > GENERATOR_CPU:
+        faults.append(_generator_fault(busy))
+    if samples.succeeded < FEWEST_IN_TAIL:
+        faults.append(
+            Fault(
+                check="samples",
+                status=Status.INCONCLUSIVE,
+                found=f"{samples.succeeded} answers",
+                advice="measure for longer",
+            )
+        )
+    return Validity.of(faults)
+
+
+def _offered(evidence: OpenEvidence) -> Fault | None:
+    sent = len(evidence.samples) - evidence.samples.dropped
+    if evidence.stopped_early or evidence.over_saturated or evidence.due == 0:
+        return None
+    ratio = sent / evidence.due
+    if ratio >= 1 - OFFERED_TOLERANCE:
+        return None
+    return Fault(
+        check="offered",
+        status=Status.INVALID,
+        found=f"{sent} of {evidence.due} due requests were sent ({ratio:.1%})",
+        advice="the generator could not keep up: lower the rate or give it a core of its own",
+    )
+
+
+def _lateness(evidence: OpenEvidence) -> Fault | None:
+    """Late sends both add to latency and bunch the arrivals; the first 1 ms is forgiven.
+
+    Judged at the claimed quantile: what the generator added there, as a share of the latency.
+    """
+    late = evidence.steady.lateness_s
+    latency = evidence.steady.latency_s
+    if len(late) == 0:
+        return None
+    late_s = float(np.quantile(late, 0.99))
+    at_quantile = float(np.quantile(latency, evidence.quantile, method="higher"))
+    allowed = max(LATENESS_FLOOR_S, LATENESS_SHARE * at_quantile)
+    if late_s <= allowed:
+        return None
+    return Fault(
+        check="lateness",
+        status=Status.INVALID,
+        found=f"1 % of the requests left {late_s * 1e3:.2g} ms or more after they were due "
+        f"(at most {allowed * 1e3:.2g} ms would do)",
+        advice="other work took the generator's core: stop it, or leave the generator a core of its own",
+    )
+
+
+def _dropped(evidence: OpenEvidence) -> Fault | None:
+    if evidence.samples.dropped == 0 or evidence.over_saturated:
+        return None
+    return Fault(
+        check="dropped",
+        status=Status.INVALID,
+        found=f"{evidence.samples.dropped} requests were due and never sent: every connection was busy",
+        advice="raise the number of connections, or lower the rate",
+    )
+
+
+def _generator_cpu(evidence: OpenEvidence) -> Fault | None:
+    busy = evidence.generator.cpu_s / evidence.generator.wall_s if evidence.generator.wall_s else 0.0
+    return _generator_fault(busy) if busy > GENERATOR_CPU else None
+
+
+def _generator_fault(busy: float) -> Fault:
+    return Fault(
+        check="generator",
+        status=Status.INVALID,
+        found=f"the load generator used {busy:.0%} of its core",
+        advice="what was measured is the generator: lower the rate",
+    )
+
+
+def _little(evidence: OpenEvidence) -> Fault | None:
+    """L = λW (Little 1961): time in flight by the engine's own count against the sum over samples."""
+    records = evidence.samples.records[evidence.samples.is_sent]
+    if len(records) == 0 or evidence.generator.in_flight_s <= 0:
+        return None
+    by_samples = float(np.sum(records["done_us"] - records["sent_us"])) / 1e6
+    ratio = by_samples / evidence.generator.in_flight_s
+    if abs(ratio - 1) <= LITTLE_TOLERANCE:
+        return None
+    return Fault(
+        check="little",
+        status=Status.INVALID,
+        found=f"the samples hold {ratio:.1%} of the time that requests were in flight (Little's law)",
+        advice="samples were lost or a clock stepped: run it again",
+    )
+
+
+def _tail(evidence: OpenEvidence) -> Fault | None:
+    count = len(evidence.steady)
+    beyond = count * (1 - evidence.quantile)
+    if beyond >= FEWEST_IN_TAIL:
+        return None
+    needed = int(np.ceil(FEWEST_IN_TAIL / (1 - evidence.quantile)))
+    return Fault(
+        check="samples",
+        status=Status.INCONCLUSIVE,
+        found=f"{count} requests are too few for p{evidence.quantile * 100:g}",
+        advice=f"measure for longer: {needed} requests or more",
+    )
+
+
+def _steady(evidence: OpenEvidence) -> Fault | None:
+    """Over-saturation is a finding about the server, not a fault of the measurement."""
+    cut = len(evidence.samples) - len(evidence.steady)
+    if evidence.over_saturated or len(evidence.samples) == 0 or cut < 0.45 * len(evidence.samples):
+        return None
+    return Fault(
+        check="steady",
+        status=Status.INCONCLUSIVE,
+        found="the latency had not settled: the warm-up reaches into the second half",
+        advice="measure for longer",
+    )

@@ -1,0 +1,268 @@
+"""The price book's files, both ways.
+
+    BOOK/
+      manifest.json       what the book is, of which day, and where its rows come from
+      instances.csv       the machines
+      offers/REGION.csv   machines by the hour, one file a region: only the asked one is read
+      serverless.csv      serverless inference by memory size and component
+      accelerators.csv    accelerators rented apart from a machine (retired)
+      unit_prices.csv     data by the GB, storage by the GB-month
+      unpriced.csv        what the platform names and the book cannot price, and why
+
+A book is written whole or not at all, and never changed in place.
+"""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import InvalidOperation
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pricing.errors import BadPriceBook, UnknownPriceBook, did_you_mean
+from pricing.instances import InstanceType
+from pricing.offers import Offer
+from pricing.pricebook import OffersByRegion, PriceBook, check_offers
+from pricing.rows import (
+    ACCELERATOR_COLUMNS,
+    INSTANCE_COLUMNS,
+    OFFER_COLUMNS,
+    SERVERLESS_COLUMNS,
+    UNIT_PRICE_COLUMNS,
+    UNPRICED_COLUMNS,
+    Row,
+    accelerator_from_row,
+    accelerator_to_row,
+    instance_from_row,
+    instance_to_row,
+    offer_from_row,
+    offer_to_row,
+    serverless_from_row,
+    serverless_to_row,
+    unit_price_from_row,
+    unit_price_to_row,
+    unpriced_from_row,
+    unpriced_to_row,
+)
+
+# History of the format, newest first. A reader takes every version up to its own.
+#   1  (0.1.0)  the first
+SCHEMA_VERSION: Final = 1
+_FORMAT: Final = "inference-price-book"
+_MANIFEST: Final = "manifest.json"
+_RESTORE: Final = "put the file back as it was published, or load another book"
+
+
+Value = TypeVar("Value")
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    schema_version: int
+    name: str
+    published_on: date
+    currency: str
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    file: str
+    columns: tuple[str, ...]
+
+
+_INSTANCES: Final = _Table("instances.csv", INSTANCE_COLUMNS)
+_SERVERLESS: Final = _Table("serverless.csv", SERVERLESS_COLUMNS)
+_ACCELERATORS: Final = _Table("accelerators.csv", ACCELERATOR_COLUMNS)
+_UNIT_PRICES: Final = _Table("unit_prices.csv", UNIT_PRICE_COLUMNS)
+_UNPRICED: Final = _Table("unpriced.csv", UNPRICED_COLUMNS)
+
+
+def _offers_of(region: str) -> _Table:
+    return _Table(f"offers/{region}.csv", OFFER_COLUMNS)
+
+
+def bundled_books() -> tuple[Path, ...]:
+    """Folders of the books that came with this package, oldest first."""
+    manifests = (Path(__file__).parent / "books").glob(f"*/{_MANIFEST}")
+    return tuple(sorted(manifest.parent for manifest in manifests))
+
+
+def load_book(name_or_path: str | Path | None = None) -> PriceBook:
+    """The newest bundled book, a bundled book by name, or the book in a folder.
+
+    Offers of a region are read when first asked for. Raises UnknownPriceBook, or BadPriceBook
+    where the files cannot be trusted; a region's own file speaks up when it is read.
+    """
+    return _load(_folder_of(name_or_path))
+
+
+def save_book(book: PriceBook, folder: Path) -> None:
+    """Write the book to a folder which must not exist yet."""
+    if folder.exists():
+        raise BadPriceBook(
+            f"cannot write price book {book.name}: {folder} exists",
+            hint="a book is never changed in place; choose a new folder",
+        )
+    partial_folder = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    (partial_folder / "offers").mkdir(parents=True)
+    try:
+        _write(book, partial_folder)
+        partial_folder.rename(folder)
+    finally:
+        shutil.rmtree(partial_folder, ignore_errors=True)
+
+
+def _folder_of(name_or_path: str | Path | None) -> Path:
+    bundled = {folder.name: folder for folder in bundled_books()}
+    if name_or_path is None:
+        if not bundled:
+            raise UnknownPriceBook(
+                "no price book came with this installation", hint="install the package again"
+            )
+        return bundled[max(bundled)]
+    if isinstance(name_or_path, str) and name_or_path in bundled:
+        return bundled[name_or_path]
+    if not Path(name_or_path).is_dir():
+        raise UnknownPriceBook(
+            f"{name_or_path} is neither a bundled price book nor a folder"
+            f"{did_you_mean(str(name_or_path), bundled)}",
+            hint=f"bundled: {', '.join(bundled) or 'none'}",
+        )
+    return Path(name_or_path)
+
+
+def _load(folder: Path) -> PriceBook:
+    manifest = _read_manifest(folder / _MANIFEST)
+    instances = _read(folder, _INSTANCES, instance_from_row)
+    machines = {machine.name: machine for machine in instances}
+    regions = sorted(path.stem for path in (folder / "offers").glob("*.csv"))
+    try:
+        return PriceBook(
+            name=manifest.name,
+            published_on=manifest.published_on,
+            sources=manifest.sources,
+            notes=manifest.notes,
+            instances=instances,
+            offers_by_region=OffersByRegion(
+                {region: partial(_read_offers, folder, region, machines) for region in regions}
+            ),
+            serverless_offers=_read(folder, _SERVERLESS, serverless_from_row),
+            accelerator_offers=_read(folder, _ACCELERATORS, accelerator_from_row),
+            unit_prices=_read(folder, _UNIT_PRICES, unit_price_from_row),
+            unpriced_rows=_read(folder, _UNPRICED, partial(unpriced_from_row, machines=machines)),
+        )
+    except ValueError as error:
+        raise BadPriceBook(f"price book {folder}: {error}", hint=_RESTORE) from error
+
+
+def _read_manifest(path: Path) -> _Manifest:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadPriceBook(
+            f"{path} is not the manifest of a price book: {error}",
+            hint="a price book is a folder with a manifest.json",
+        ) from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BadPriceBook(
+            f"{path} has schema version {version}; this release reads up to {SCHEMA_VERSION}",
+            hint="upgrade inference-recommender, or load an older book",
+        )
+    try:
+        manifest = _Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadPriceBook(f"{path}, {where}: {first['msg']}", hint=_RESTORE) from error
+    if manifest.format != _FORMAT or manifest.currency != "USD" or manifest.schema_version < 1:
+        raise BadPriceBook(
+            f"{path} is a {manifest.format!r} of version {manifest.schema_version} in"
+            f" {manifest.currency}; wanted: {_FORMAT!r} of version 1 or later in USD",
+            hint=_RESTORE,
+        )
+    return manifest
+
+
+def _read_offers(
+    folder: Path, region: str, machines: Mapping[str, InstanceType]
+) -> tuple[Offer, ...]:
+    table = _offers_of(region)
+    offers = _read(folder, table, partial(offer_from_row, region=region, machines=machines))
+    try:
+        return check_offers(region, offers)
+    except ValueError as error:
+        raise BadPriceBook(f"{folder / table.file}: {error}", hint=_RESTORE) from error
+
+
+def _read(folder: Path, table: _Table, parse: Callable[[Row], Value]) -> tuple[Value, ...]:
+    path = folder / table.file
+    values: list[Value] = []
+    for line, row in _rows(path, table.columns):
+        try:
+            values.append(parse(row))
+        except (ValueError, InvalidOperation) as error:
+            reason = "a price is not a number" if isinstance(error, InvalidOperation) else error
+            raise BadPriceBook(f"{path}, line {line}: {reason}", hint=_RESTORE) from error
+    return tuple(values)
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[int, Row]]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            if tuple(header) != columns:
+                raise BadPriceBook(
+                    f"{path}, line 1: columns are {', '.join(header) or 'missing'};"
+                    f" wanted: {', '.join(columns)}",
+                    hint=_RESTORE,
+                )
+            for cells in reader:
+                if len(cells) != len(columns):
+                    raise BadPriceBook(
+                        f"{path}, line {reader.line_num}: {len(cells)} cells;"
+                        f" wanted: {len(columns)}",
+                        hint=_RESTORE,
+                    )
+                yield reader.line_num, dict(zip(columns, cells, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadPriceBook(f"{path} cannot be read: {error}", hint=_RESTORE) from error
+
+
+def _write(book: PriceBook, folder: Path) -> None:
+    manifest = _Manifest(
+        format=_FORMAT,
+        schema_version=SCHEMA_VERSION,
+        name=book.name,
+        published_on=book.published_on,
+        currency="USD",
+        sources=book.sources,
+        notes=book.notes,
+    )
+    (folder / _MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _write_rows(folder, _INSTANCES, map(instance_to_row, book.instances))
+    _write_rows(folder, _SERVERLESS, map(serverless_to_row, book.serverless_offers))
+    _write_rows(folder, _ACCELERATORS, map(accelerator_to_row, book.accelerator_offers))
+    _write_rows(folder, _UNIT_PRICES, map(unit_price_to_row, book.unit_prices))
+    _write_rows(folder, _UNPRICED, map(unpriced_to_row, book.unpriced_rows))
+    for region, offers in book.offers_by_region.items():
+        _write_rows(folder, _offers_of(region), map(offer_to_row, offers))
+
+
+def _write_rows(folder: Path, table: _Table, rows: Iterable[Row]) -> None:
+    with (folder / table.file).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows([row[column] for column in table.columns] for row in rows)

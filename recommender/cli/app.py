@@ -1,0 +1,111 @@
+"""Commands by name, loaded when called: `recommender --help` imports none of them."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, override
+
+import click
+
+from recommender.cli.places import state_folder
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS = {
+    "quick": "recommender.cli.quick",
+    "show": "recommender.cli.runs",
+    "list": "recommender.cli.runs",
+    "rank": "recommender.cli.rank",
+    "doctor": "recommender.cli.doctor",
+    "cleanup": "recommender.cli.cleanup",
+    "schema": "recommender.cli.schema",
+    "dashboard": "recommender.cli.dashboard",
+}
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name])
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="inference-recommender", prog_name="recommender")
+def cli() -> None:
+    """Which instance serves this model container most cheaply, and how sure is that?
+
+    Start with `recommender quick`: it measures the bundled sample container on this machine and ranks
+    what would serve it. No cloud account and no Docker are needed.
+    """
+
+
+def main() -> None:
+    """Every error becomes one message and an exit code; a traceback goes to a file."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        _say("stopped", "see it with `recommender list`; go on with `recommender quick --resume RUN`")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # noqa: BLE001 - the last resort of the program
+        sys.exit(_report(error))
+
+
+def _report(error: Exception) -> int:
+    """An error with an exit code is one of ours, and says all there is to say."""
+    exit_code = getattr(error, "exit_code", None)
+    if isinstance(exit_code, int):
+        _say(f"error: {error}", getattr(error, "hint", None))
+        return exit_code
+    _say(f"internal error: {type(error).__name__}: {error}", _written(error))
+    return 1
+
+
+def _written(error: Exception) -> str:
+    file = state_folder() / f"error-{os.getpid()}.txt"
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(traceback.format_exception(error)))
+    except OSError:
+        return "this is a fault of the program, please report it"
+    return f"this is a fault of the program; please report it with {_short(file)}"
+
+
+def _short(file: Path) -> str:
+    home = Path.home()
+    return f"~/{file.relative_to(home)}" if file.is_relative_to(home) else str(file)
+
+
+def _say(message: str, hint: str | None) -> None:
+    click.echo(message, err=True)
+    if hint:
+        click.echo("\n".join(f"  {line}" for line in hint.splitlines()), err=True)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

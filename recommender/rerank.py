@@ -1,0 +1,69 @@
+"""A stored run under another demand: a pure function of what is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from loadtests.slo import parse_slo
+from recommender.demand import Demand
+from recommender.errors import NothingMeasured
+from recommender.recommend import recommend
+from recommender.request import QuickRequest, traffic_facts
+from recommender.stored_run import read_run
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pricing import PriceBook
+    from recommender.performance.speed_prior import SpeedPrior
+    from recommender.recommendation import Recommendation
+    from recommender.store import Run, Store
+
+__all__ = ["Changes", "rerank"]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """None and absent: as the run was asked."""
+
+    slo: str | None = None
+    traffic: str | None = None
+    constraints: dict[str, Any] = field(default_factory=dict)
+
+
+def rerank(
+    store: Store,
+    run: Run,
+    changes: Changes,
+    known: tuple[PriceBook, SpeedPrior],
+    now: datetime,
+) -> Recommendation:
+    """Raises UsageError for an SLO or a traffic, NothingMeasured for a run without evidence."""
+    book, prior = known
+    before = _demand(store, run)
+    constraints = before.constraints.model_validate(
+        before.constraints.model_dump() | changes.constraints
+    )
+    demand = before.model_copy(
+        update={
+            "slo": parse_slo(changes.slo).text if changes.slo else before.slo,
+            "traffic": traffic_facts(changes.traffic) if changes.traffic else before.traffic,
+            "constraints": constraints,
+        }
+    )
+    return recommend(read_run(store, run, demand.slo), demand, book, prior, now)
+
+
+def _demand(store: Store, run: Run) -> Demand:
+    """As the run's own recommendation had it; an unfinished run has none yet, only its request."""
+    stored = store.recommendation(run.id)
+    if stored is not None:
+        return Demand.model_validate(stored.document["demand"])
+    if not store.measurements(run.id):
+        raise NothingMeasured(
+            f"run {run.id} holds no finished measurement",
+            hint=f"go on with it: recommender quick --resume {run.id}",
+        )
+    request = QuickRequest.model_validate(run.request)
+    return request.demand(request.workload(), None)

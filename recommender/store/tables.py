@@ -1,0 +1,91 @@
+"""The tables of the newest schema. How a store gets there is in `migrations`."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+__all__ = ["MEASUREMENTS", "METADATA", "RECOMMENDATIONS", "RUNS", "SAMPLES"]
+
+
+METADATA = MetaData()
+
+_TIME = DateTime(timezone=True)  # SQLite drops the zone; `rows` puts it back
+
+RUNS = Table(
+    "runs",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(64), nullable=False),
+    Column("label", Text),
+    Column("status", String(16), nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Column("finished_at", _TIME),
+    Column("request", JSON, nullable=False),
+    Column("environment", JSON, nullable=False),
+    Column("owner_host", Text),
+    Column("owner_boot_id", Text),
+    Column("owner_pid", Integer),
+    Column("owner_pid_started", Float(53)),
+    Column("heartbeat_at", _TIME),
+    Column("error", Text),
+    Column("tool_version", String(64)),
+    Index("runs_by_age", "created_at", "id"),
+    Index("runs_by_kind", "kind", "created_at", "id"),
+    Index("runs_by_status", "status", "created_at", "id"),
+)
+
+_RUN_ID = ("run_id", String(64))
+
+MEASUREMENTS = Table(
+    "measurements",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column(*_RUN_ID, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("has_samples", Boolean, nullable=False),
+    UniqueConstraint("run_id", "key", name="measurements_key"),
+    UniqueConstraint("run_id", "sequence", name="measurements_sequence"),
+    sqlite_autoincrement=True,  # the id of a deleted measurement is not given to another
+)
+
+SAMPLES = Table(
+    "samples",
+    METADATA,
+    Column(
+        "measurement_id",
+        Integer,
+        ForeignKey("measurements.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("content", LargeBinary, nullable=False),
+)
+
+RECOMMENDATIONS = Table(
+    "recommendations",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column(*_RUN_ID, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Column("document", JSON, nullable=False),
+    Index("recommendations_by_age", "run_id", "id"),
+    sqlite_autoincrement=True,
+)

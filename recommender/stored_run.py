@@ -1,0 +1,115 @@
+"""A run as the store holds it, read back into what a recommendation is made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadtests.capacity import ClosedStep, Evidence, OpenStep, conclude
+from loadtests.environment import Environment
+from loadtests.measurement import Measurement, with_objectives
+from loadtests.probe import Measured
+from loadtests.samples import Samples
+from loadtests.slo import parse_slo
+from recommender.performance.model import MeasuredSize
+from recommender.recommend import KeptMeasurement, MeasuredRun, source_machine
+from recommender.request import QuickRequest
+
+if TYPE_CHECKING:
+    from loadtests.capacity import Capacity, SearchSettings
+    from loadtests.slo import Slo
+    from recommender.store import Run, Store
+
+__all__ = ["KEY_SEPARATOR", "measured_size", "read_run", "size_label", "stored_steps"]
+
+KEY_SEPARATOR = "/"
+INVALID_MARK = "-invalid-"
+
+
+def size_label(vcpus: float | None) -> str:
+    return "as it is" if vcpus is None else f"{vcpus:g} vCPU"
+
+
+def stored_steps(store: Store, run_id: str) -> dict[str, dict[str, Measured]]:
+    """By size label, then by step key. INVALID tries are not among them."""
+    found: dict[str, dict[str, Measured]] = {}
+    for stored in store.measurements(run_id):
+        label, _, key = stored.key.partition(KEY_SEPARATOR)
+        if INVALID_MARK in key or not stored.has_samples:
+            continue
+        measured = Measured(
+            Measurement.model_validate(stored.document), Samples.decode(store.samples(stored.id))
+        )
+        found.setdefault(label, {})[key] = measured
+    return found
+
+
+def read_run(store: Store, run: Run, slo_text: str) -> MeasuredRun:
+    """Judged anew under `slo_text`, from the samples, without measuring anything."""
+    request = QuickRequest.model_validate(run.request)
+    slo = parse_slo(slo_text)
+    environment = Environment.model_validate(run.environment)
+    sizes = []
+    for steps in stored_steps(store, run.id).values():
+        size = _size_of(steps, slo, request.settings)
+        if size is not None:
+            sizes.append(size)
+    kept = tuple(
+        KeptMeasurement(stored.key, Measurement.model_validate(stored.document))
+        for stored in store.measurements(run.id)
+    )
+    return MeasuredRun(
+        id=run.id,
+        sizes=tuple(sizes),
+        measurements=kept,
+        environment=environment,
+        source=source_machine(environment),
+        measured_on=request.measured_on,
+        seconds=_seconds(store, run, kept),
+    )
+
+
+def measured_size(capacity: Capacity, history: tuple[Evidence, ...]) -> MeasuredSize:
+    """CPU per request from the run with most throughput: there idle work weighs least."""
+    busiest = max(history, key=lambda each: each.measurement.throughput_rps).measurement
+    peaks = [
+        each.measurement.memory_peak_bytes
+        for each in history
+        if each.measurement.memory_peak_bytes is not None
+    ]
+    return MeasuredSize(
+        vcpus=busiest.target.vcpus or 1.0,
+        capacity=capacity,
+        cpu_s_per_request=busiest.cpu_s_per_request,
+        memory_peak_bytes=max(peaks, default=None),
+        setup_s=busiest.target.setup_s,
+    )
+
+
+def _size_of(
+    steps: dict[str, Measured], slo: Slo, settings: SearchSettings
+) -> MeasuredSize | None:
+    history = tuple(
+        Evidence(
+            _step(measured),
+            with_objectives(measured.measurement, measured.samples, slo.latency),
+            measured.samples.service_s,
+        )
+        for measured in steps.values()
+    )
+    capacity = conclude(history, slo, settings)
+    return None if capacity is None else measured_size(capacity, history)
+
+
+def _step(measured: Measured) -> ClosedStep | OpenStep:
+    load = measured.measurement.load
+    if load.loop == "closed":
+        return ClosedStep(load.concurrency or 1, measured.measurement.due, load.duration_s)
+    return OpenStep(load.rate_rps or 0.0, load.duration_s, 0)
+
+
+def _seconds(store: Store, run: Run, kept: tuple[KeptMeasurement, ...]) -> float:
+    """What measuring took, as the run itself said; else the time under load."""
+    stored = store.recommendation(run.id)
+    if stored is not None:
+        return float(stored.document["cost_of_measuring"]["seconds"])
+    return sum(each.measurement.elapsed_s for each in kept)
