@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from loadtests.errors import EngineFailed
-from loadtests.journal import TOKEN_VARIABLE, Journal, Kind
 from loadtests.samples import RECORD, Samples
 from loadtests.validity import GeneratorFacts
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from loadtests.journal import Journal
     from loadtests.workload import Workload
 
 __all__ = ["ClosedJob", "Destination", "Engine", "EngineRun", "OpenJob", "Progress"]
@@ -95,7 +95,7 @@ class Engine:
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._entry = self._journal.enter(Kind.PROCESS, "load generator")
+        self._entry = self._journal.process("load generator")
         self._log = self._folder / "engine.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
@@ -107,7 +107,7 @@ class Engine:
                 env={
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-                    TOKEN_VARIABLE: self._entry.id,
+                    **self._entry.token,
                 },
             )
         self._rest = b""

@@ -16,7 +16,8 @@ from loadtests.probe import Probe, describe_target, search_capacity
 from loadtests.runner import Destination, Engine
 from loadtests.slo import parse_slo
 from loadtests.targets.limits import capabilities
-from loadtests.targets.process import ProcessSpec, ProcessTarget
+from loadtests.targets.process import ProcessTarget
+from loadtests.targets.process_spec import ProcessSpec
 from loadtests.targets.protocol import Sizing, running
 from loadtests.targets.readiness import try_payload
 from loadtests.targets.url import UrlTarget
@@ -242,7 +243,7 @@ class _Session:
     def _target(self, size: float | None, place: _Place) -> Target:
         source = self.request.source
         if source.kind == "url":
-            return UrlTarget(source.where or "", vcpus=self.request.vcpus)
+            return UrlTarget(source.where or "", Sizing(vcpus=self.request.vcpus))
         place.folder.mkdir(parents=True)
         return ProcessTarget(
             _process_spec(self.request, place.model_dir),

@@ -90,17 +90,27 @@ class GroupV1:
 
     def read(self) -> Counters:
         at = dict(self.folders)
-        cpu_s = throttled_s = memory = peak = oom_kills = None
+        cpu_s = throttled_s = memory = peak = anonymous = oom_kills = None
         if (folder := at.get("cpuacct")) is not None:
             cpu_s = _scaled(number(folder / "cpuacct.usage"))
         if (folder := at.get("cpu")) is not None:
             throttled_s = _scaled(table(folder / "cpu.stat").get("throttled_time"))
         if (folder := at.get("memory")) is not None:
-            reclaimable = table(folder / "memory.stat").get("total_inactive_file", 0)
+            statistics = table(folder / "memory.stat")
+            reclaimable = statistics.get("total_inactive_file", 0)
+            anonymous = statistics.get("total_rss")
             memory = _less(number(folder / "memory.usage_in_bytes"), reclaimable)
             peak = _less(number(folder / "memory.max_usage_in_bytes"), reclaimable)
             oom_kills = table(folder / "memory.oom_control").get("oom_kill")
-        return Counters(cpu_s, throttled_s, memory, peak, oom_kills, len(members(self.paths[0])))
+        return Counters(
+            cpu_s=cpu_s,
+            throttled_s=throttled_s,
+            memory_bytes=memory,
+            peak_bytes=peak,
+            anonymous_bytes=anonymous,
+            oom_kills=oom_kills,
+            processes=len(members(self.paths[0])),
+        )
 
 
 def _scaled(nanoseconds: int | None) -> float | None:

@@ -120,12 +120,14 @@ class GroupV2:
         cpu = table(self.folder / "cpu.stat")
         used = number(self.folder / "memory.current")
         peak = number(self.folder / "memory.peak")
-        reclaimable = table(self.folder / "memory.stat").get("inactive_file", 0)
+        statistics = table(self.folder / "memory.stat")
+        reclaimable = statistics.get("inactive_file", 0)
         return Counters(
             cpu_s=_scaled(cpu.get("usage_usec")),
             throttled_s=_scaled(cpu.get("throttled_usec")),
             memory_bytes=None if used is None else max(used - reclaimable, 0),
             peak_bytes=None if peak is None else max(peak - reclaimable, 0),
+            anonymous_bytes=statistics.get("anon"),
             oom_kills=table(self.folder / "memory.events").get("oom_kill"),
             processes=len(members(self.folder)),
         )

@@ -43,12 +43,17 @@ class Bounds:
 
 
 class Counters(NamedTuple):
-    """None: this machine's groups do not count it."""
+    """None: this machine's groups do not count it.
+
+    memory_bytes, peak_bytes: without file cache that can be dropped.
+    anonymous_bytes: what no file backs.
+    """
 
     cpu_s: float | None
     throttled_s: float | None
     memory_bytes: int | None
     peak_bytes: int | None
+    anonymous_bytes: int | None
     oom_kills: int | None
     processes: int | None
 

@@ -20,7 +20,13 @@ from loadtests.targets.diagnosis import Evidence, advice, not_ready, quoted, wha
 from loadtests.targets.limits import WATCH_EVERY_S, capabilities, enforcement
 from loadtests.targets.memory_watch import MemoryWatch
 from loadtests.targets.process_spec import OPT_ML, contract_environment
-from loadtests.targets.processes import cpu_s, descendants, listening_ports, memory_bytes
+from loadtests.targets.processes import (
+    cpu_s,
+    descendants,
+    file_backed_bytes,
+    listening_ports,
+    memory_bytes,
+)
 from loadtests.targets.protocol import (
     Setup,
     TargetDescription,
@@ -46,7 +52,7 @@ __all__ = ["ProcessTarget"]
 LOOPBACK = "127.0.0.1"
 LOG = "container.log"
 TAIL_BYTES = 65536
-NOTHING_COUNTED = Counters(*[None] * 6)
+NOTHING_COUNTED = Counters(None, None, None, None, None, None, None)
 NOT_LAUNCHED = Usage(None, None, None, None, None, "not launched")
 
 
@@ -211,7 +217,7 @@ class ProcessTarget:
         group = self._group  # stop() may let go of it meanwhile, in another thread
         counted = NOTHING_COUNTED if group is None else group.read()
         cpu = cpu_s(tree, reaper=supervisor) if counted.cpu_s is None else counted.cpu_s
-        memory = memory_bytes(tree) if counted.memory_bytes is None else counted.memory_bytes
+        memory = _memory_bytes(counted, tree)
         all_counted = counted.cpu_s is not None and counted.memory_bytes is not None
         return Usage(
             cpu_s=max(cpu, self._last.cpu_s or 0.0),
@@ -260,6 +266,17 @@ class ProcessTarget:
         oom_kills = 0 if self._group is None else self._group.read().oom_kills or 0
         watched = None if self._watch is None else self._watch.reached_bytes
         return Evidence(ended, self._sizing.memory_gib, oom_kills, watched, self.log_tail())
+
+
+def _memory_bytes(counted: Counters, tree: list[int]) -> int:
+    """What it would need in a container of its own.
+
+    A group is charged for a file's pages only if it read them first: libraries that another program
+    had in memory already would look free.
+    """
+    if counted.memory_bytes is None or counted.anonymous_bytes is None:
+        return memory_bytes(tree)
+    return max(counted.memory_bytes, counted.anonymous_bytes + file_backed_bytes(tree))
 
 
 def _cpus(sizing: Sizing, limits: Limits) -> float:

@@ -22,6 +22,7 @@ __all__ = [
     "Spent",
     "cpu_s",
     "descendants",
+    "file_backed_bytes",
     "is_living",
     "listening_ports",
     "memory_bytes",
@@ -147,6 +148,18 @@ def cpu_s(pids: Iterable[int], reaper: int | None = None) -> float:
 def resident_bytes(pids: Iterable[int]) -> int:
     """Sum of resident sets: pages shared between processes count once for each of them."""
     return sum(stat.resident_bytes for pid in pids if (stat := _stat(pid)) is not None)
+
+
+def file_backed_bytes(pids: Iterable[int]) -> int:
+    """Of the process that has most of it: programs and libraries, which its siblings share."""
+    return max((_file_backed_bytes(pid) for pid in pids), default=0)
+
+
+def _file_backed_bytes(pid: int) -> int:
+    try:
+        return int((PROC / str(pid) / "statm").read_text().split()[2]) * PAGE_BYTES
+    except OSError:
+        return 0
 
 
 def memory_bytes(pids: Iterable[int]) -> int:

@@ -8,9 +8,10 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, override
+from typing import TYPE_CHECKING
 
 import click
+from typing_extensions import override
 
 from recommender.cli.places import state_folder
 
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
-    "quick": "recommender.cli.quick",
-    "show": "recommender.cli.runs",
-    "list": "recommender.cli.runs",
-    "rank": "recommender.cli.rank",
-    "doctor": "recommender.cli.doctor",
-    "cleanup": "recommender.cli.cleanup",
-    "schema": "recommender.cli.schema",
-    "dashboard": "recommender.cli.dashboard",
+    "quick": ("recommender.cli.quick", "Measure a model container, rank what would serve it."),
+    "show": ("recommender.cli.runs", "Show the recommendation of a run."),
+    "list": ("recommender.cli.runs", "List the runs kept, newest first."),
+    "rank": ("recommender.cli.rank", "Rank a stored run for another demand; measures nothing."),
+    "dashboard": ("recommender.cli.dashboard", "See runs and recommendations in a browser."),
+    "doctor": ("recommender.cli.doctor", "Say what this machine can do, and how right it is."),
+    "cleanup": ("recommender.cli.cleanup", "Remove what crashed runs left behind."),
+    "schema": ("recommender.cli.schema", "Print the JSON Schema of a document."),
 }
 INTERRUPTED = 130
 
@@ -38,10 +39,15 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(COMMANDS[cmd_name])
+        module = importlib.import_module(COMMANDS[cmd_name][0])
         command: click.Command = getattr(module, f"{cmd_name}_command")
         return command
 

@@ -16,7 +16,7 @@ size curve.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,20 +27,23 @@ from recommender.performance.scaling import UslPrior, fit_usl
 from recommender.performance.silicon import SILICON_FACTS
 from recommender.performance.speed_prior import (
     FORMAT,
+    Holdout,
+    Machine,
     Provenance,
     SiliconSpeed,
+    SpeedPrior,
     SpeedPriorParameters,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Benchmarks", "fit", "fit_parameters", "read_benchmarks"]
+__all__ = ["Benchmarks", "calibrate", "fit", "fit_parameters", "read_benchmarks", "validate"]
 
 GEEKBENCH = tuple(
     f"gb_mc_{name}"
@@ -66,6 +69,22 @@ SMALL_VCPUS = 4
 LARGEST_CURVE_VCPUS = 64
 FACTORS = 2
 _HOME = "aws"
+SOURCE_FAMILIES = ("m7i", "m7a", "c6i", "m5", "m6g", "m7g")
+HOSTING_FAMILIES = (
+    *("c4", "c5", "c5d", "c6i", "c6in", "c6g", "c6gd", "c7g", "c7i", "c8g", "m4", "m5", "m5d"),
+    *("m6i", "m6g", "m6gd", "m7g", "m7i", "m8g", "r5", "r5d", "r6i", "r6g", "r6gd", "r7g", "r7i"),
+    *("r8g", "m7a", "m8a", "c8i", "m8i", "c6a", "m6a"),
+)
+WORKLOAD, WORKLOAD_ELSEWHERE = "workload", "workload, measured in another cloud"
+LEFT_OUT = (WORKLOAD, WORKLOAD_ELSEWHERE, "silicon", "family")
+SCALES = tuple(np.linspace(0.5, 4.0, 71).tolist())
+DRIFTS = tuple(np.linspace(0.0, 0.5, 51).tolist())
+_WANTED_COVERAGE = 0.80
+_NOISE = 0.03
+_DRAWS = 400
+_UNSTATED = Provenance(
+    source="", commit="", licence="", fitted_on="", command="", workloads=(), machines=0
+)
 _FEWEST_MACHINES = 2
 _FEWEST_WORKLOADS = 4
 _FAMILY = ["silicon", "family"]
@@ -74,7 +93,6 @@ _SMALLEST_SD = 0.01
 _FAINTEST_TREND_SD = 0.1
 # Used only for a folder of one cloud; the ground truth's own figures are near these.
 _FOREIGN_WITHOUT_DATA = (0.2, 0.1)
-_SIGMA_FLOOR, _KAPPA_FLOOR = 1e-4, 1e-7
 _SMT_TESTS = ("clang", "pdf_renderer", "asset_compression", "object_remover", "ray_tracer")
 
 
@@ -130,7 +148,7 @@ def fit(data_dir: Path, *, fitted_on: str, command: str, commit: str) -> SpeedPr
         workloads=tuple(sorted(used.workload.unique())),
         machines=int(used.groupby(["vendor", "instance"]).ngroups),
     )
-    return fit_parameters(benchmarks, provenance)
+    return calibrate(fit_parameters(benchmarks, provenance), benchmarks)
 
 
 def fit_parameters(benchmarks: Benchmarks, provenance: Provenance) -> SpeedPriorParameters:
@@ -391,22 +409,212 @@ def _scaling(rates: pd.DataFrame, kind: str) -> UslPrior:
         rate = np.exp(speed.to_numpy()) * v
         gamma, sigma, kappa = fit_usl(v.tolist(), rate.tolist())
         misfit = np.log(gamma / (1 + sigma * (v - 1) + kappa * v * (v - 1)) * v / rate)
-        curves.append((max(sigma, _SIGMA_FLOOR), max(kappa, _KAPPA_FLOOR), np.std(misfit)))
+        curves.append((sigma, kappa, np.std(misfit)))
     if len(curves) < _FEWEST_WORKLOADS:
         raise NotMeasured(
             f"the folder has {len(curves)} size curves of kind {kind!r} to learn scaling from",
             hint=f"{_FEWEST_WORKLOADS} families of {_FEWEST_CURVE_SIZES} sizes are the least",
         )
-    sigma, kappa, misfit = np.array(curves).T
-    log_sigma, log_kappa = np.log(sigma), np.log(kappa)
-    together = np.cov(log_sigma, log_kappa)
-    sd_sigma, sd_kappa = np.maximum(np.sqrt(np.diag(together)), 0.1)
-    return UslPrior(
-        log_sigma_mean=float(log_sigma.mean()),
-        log_sigma_sd=float(sd_sigma),
-        log_kappa_mean=float(log_kappa.mean()),
-        log_kappa_sd=float(sd_kappa),
-        correlation=float(np.clip(together[0, 1] / sd_sigma / sd_kappa, -0.9, 0.9)),
-        misfit_sd=float(np.median(misfit)),
-        drift_sd=0.0,
+    return UslPrior.of_curves(np.array(curves))
+
+
+# --- how wrong it is --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """Small measurements of one workload on one source, and the truth to be predicted from them.
+
+    `spread` are the draws of everything but between-workload taste and drift; `taste` those of
+    taste at scale 1; `drift` one standard normal a draw times doublings past what was measured.
+    """
+
+    kind: str
+    left_out: str
+    workload: str
+    near: NDArray[np.bool_]
+    truth: Floats
+    spread: Floats
+    taste: Floats
+    drift: Floats
+
+    def log_draws(self, scale: float, drift_sd: float) -> Floats:
+        return self.spread + scale * self.taste + drift_sd * self.drift
+
+    def inside(self, scale: float, drift_sd: float) -> NDArray[np.bool_]:
+        low, high = np.quantile(self.log_draws(scale, drift_sd), (0.1, 0.9), axis=0)
+        return np.asarray((low <= self.truth) & (self.truth <= high))
+
+
+def validate(data_dir: Path) -> tuple[Holdout, ...]:
+    """Every holdout row; what `fit` stores in the artefact."""
+    benchmarks = read_benchmarks(data_dir)
+    return calibrate(fit_parameters(benchmarks, _UNSTATED), benchmarks).holdout
+
+
+def calibrate(parameters: SpeedPriorParameters, benchmarks: Benchmarks) -> SpeedPriorParameters:
+    """Set `scale` and `drift_sd` of each kind so that 80 % intervals hold 80 % of the workloads left
+    out, near and far from the measured sizes; then score every way of leaving out with them.
+    """
+    experiments = [*_leaving_workloads_out(benchmarks), *_leaving_machines_out(benchmarks)]
+    scale, scaling = dict(parameters.scale), dict(parameters.scaling)
+    rows = []
+    for kind in KINDS:
+        of_kind = [e for e in experiments if e.kind == kind]
+        if not of_kind:
+            continue
+        own = [e for e in of_kind if e.left_out == WORKLOAD]
+        scale[kind] = _least(SCALES, lambda x, own=own: _coverage(own, x, 0.0, near=True))
+        drift = _least(DRIFTS, lambda x, own=own, s=scale[kind]: _coverage(own, s, x, near=False))
+        scaling[kind] = replace(scaling[kind], drift_sd=drift)
+        for left_out in LEFT_OUT:
+            chosen = [e for e in of_kind if e.left_out == left_out]
+            if chosen:
+                rows.append(_holdout(chosen, scale[kind], drift))
+    return replace(parameters, scale=scale, scaling=scaling, holdout=tuple(rows))
+
+
+def _least(values: Sequence[float], coverage: Callable[[float], float]) -> float:
+    """The narrowest that covers; the widest where none does."""
+    return next((x for x in values if coverage(x) >= _WANTED_COVERAGE), values[-1])
+
+
+def _coverage(experiments: list[Experiment], scale: float, drift: float, *, near: bool) -> float:
+    """Each workload counts the same; 1 where nothing was asked."""
+    by_workload: dict[str, list[float]] = {}
+    for e in experiments:
+        asked = e.near if near else ~e.near
+        if asked.any():
+            inside = e.inside(scale, drift)[asked]
+            by_workload.setdefault(e.workload, []).append(float(inside.mean()))
+    return float(np.mean([np.mean(x) for x in by_workload.values()])) if by_workload else 1.0
+
+
+def _holdout(experiments: list[Experiment], scale: float, drift: float) -> Holdout:
+    draws = [e.log_draws(scale, drift) for e in experiments]
+    low, median, high = np.hstack([np.quantile(d, (0.1, 0.5, 0.9), axis=0) for d in draws])
+    truth = np.concatenate([e.truth for e in experiments])
+    return Holdout(
+        kind=experiments[0].kind,
+        left_out=experiments[0].left_out,
+        error=round(float(np.median(np.abs(truth - median))), 4),
+        coverage_80=round(float(np.mean((low <= truth) & (truth <= high))), 4),
+        width_80=round(float(np.median(np.exp(high - low))), 3),
+        workloads=len({e.workload for e in experiments}),
+        targets=max(e.truth.size for e in experiments),
+        predictions=truth.size,
     )
+
+
+def _folds(benchmarks: Benchmarks) -> dict[str, list[str]]:
+    """Workloads that are left out together: one application, one file size, one language model."""
+    folds: dict[str, list[str]] = {}
+    for kind, workload in benchmarks.rates[["kind", "workload"]].drop_duplicates().to_numpy():
+        together = workload.rpartition(":")[0] if kind in {PREFILL, DECODE} else workload
+        folds.setdefault(together, []).append(workload)
+    return folds
+
+
+def _leaving_workloads_out(benchmarks: Benchmarks) -> Iterator[Experiment]:
+    rates = benchmarks.rates
+    abroad = rates[rates.vendor.ne(_HOME) & rates.vcpus.eq(SMALL_VCPUS / 2)]
+    foreign = abroad[abroad.silicon.isin(list(SILICON_FACTS))]
+    foreign = foreign.drop_duplicates(["vendor", "silicon", "workload"])
+    for workloads in _folds(benchmarks).values():
+        prior = SpeedPrior(
+            fit_parameters(benchmarks.only(~rates.workload.isin(workloads)), _UNSTATED)
+        )
+        for workload in workloads:
+            own = rates[rates.workload.eq(workload)]
+            targets = _targets(own)
+            for source in _sources(own):
+                yield from _experiment(prior, source, targets, WORKLOAD)
+            for _, source in foreign[foreign.workload.eq(workload)].groupby(["vendor", "silicon"]):
+                yield from _experiment(prior, source, targets, WORKLOAD_ELSEWHERE)
+
+
+def _leaving_machines_out(benchmarks: Benchmarks) -> Iterator[Experiment]:
+    """Silicon, or a family, left out together with a third of the workloads."""
+    rates = benchmarks.rates
+    folds = list(_folds(benchmarks).values())
+    home = _targets(rates)
+    for third in range(3):
+        workloads = [w for fold in folds[third::3] for w in fold]
+        for column in ("silicon", "family"):
+            for name in sorted(home[column].unique()):
+                unseen = rates[column].eq(name)
+                kept = benchmarks.only(~rates.workload.isin(workloads) & ~unseen)
+                prior = SpeedPrior(fit_parameters(kept, _UNSTATED))
+                for workload in workloads:
+                    own = rates[rates.workload.eq(workload)]
+                    targets = _targets(own)
+                    for source in _sources(own[~unseen]):
+                        yield from _experiment(
+                            prior, source, targets[targets[column].eq(name)], column
+                        )
+
+
+def _targets(rates: pd.DataFrame) -> pd.DataFrame:
+    """AWS machines that are rented for hosting, current silicon or not.
+
+    Geekbench's applications cooperate on one task: only small machines are fair.
+    """
+    hosting = rates.vendor.eq(_HOME) & rates.family.isin(HOSTING_FAMILIES)
+    fair = ~rates.workload.isin(GEEKBENCH) | rates.vcpus.le(SMALL_VCPUS)
+    return rates[hosting & fair]
+
+
+def _sources(rates: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """What a local test is like: the two smallest sizes of one family."""
+    for family in SOURCE_FAMILIES:
+        own = rates[rates.vendor.eq(_HOME) & rates.family.eq(family)]
+        own = own[own.vcpus.isin([SMALL_VCPUS / 2, SMALL_VCPUS])]
+        if not own.empty:
+            yield own.sort_values("vcpus")
+
+
+def _experiment(
+    prior: SpeedPrior, source: pd.DataFrame, targets: pd.DataFrame, left_out: str
+) -> Iterator[Experiment]:
+    targets = targets[~targets.instance.isin(source.instance)]
+    if targets.empty:
+        return
+    kind, workload = source[["kind", "workload"]].iloc[0]
+    prior = replace(prior, kind=kind)
+    rng = np.random.default_rng([1, *workload.encode(), *source.instance.iloc[0].encode()])
+    rate = np.exp(source.log_speed) * source.vcpus
+    curves = prior.scaling.posterior_draws(
+        source.vcpus.tolist(), rate.tolist(), [_NOISE] * len(source), _DRAWS, rng
+    )
+    vcpus = targets.vcpus.to_numpy(dtype=float)
+    here, there = _machines(source)[-1], _machines(targets)
+    with_taste, without = (
+        prior.rescaled(x).draw_log_ratio(here, there, _DRAWS, np.random.default_rng(2))
+        for x in (1.0, 0.0)
+    )
+    doublings = np.log2(np.maximum(vcpus / curves.largest_measured_vcpus, 1.0))
+    yield Experiment(
+        kind=kind,
+        left_out=left_out,
+        workload=workload,
+        near=vcpus <= curves.group_reach_vcpus,
+        truth=targets.log_speed.to_numpy() + np.log(vcpus),
+        spread=without + np.log(curves.throughput(vcpus, beyond="replicas")),
+        taste=with_taste - without,
+        drift=rng.standard_normal((_DRAWS, 1)) * doublings,
+    )
+
+
+def _machines(rates: pd.DataFrame) -> list[Machine]:
+    return [
+        Machine(
+            vcpus=row.vcpus,
+            silicon=row.silicon,
+            threads_per_core=int(row.threads),
+            architecture=row.arch,
+            clock_ghz=None,
+            provider=_HOME if row.vendor == _HOME else None,
+            family=row.family,
+        )
+        for row in rates.itertuples()
+    ]

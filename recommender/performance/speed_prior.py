@@ -213,6 +213,11 @@ class SpeedPrior:
         row = self.holdout()
         return None if row is None else row.error
 
+    @property
+    def holdout_coverage(self) -> float | None:
+        row = self.holdout()
+        return None if row is None else row.coverage_80
+
     def is_benchmarked(self, machine: Machine) -> bool:
         return self._speed_of(machine).benchmarked
 

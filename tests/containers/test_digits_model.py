@@ -190,7 +190,7 @@ def test_classes_may_have_names(app_of, tmp_path):
     assert response.json["predictions"] == ["yes", "no"]
 
 
-def test_the_forest_of_the_sample_answers_as_its_own_predict(app_of, serving_model, model_dir):
+def test_the_forest_of_the_sample_answers_as_its_own_predict(serving_model, model_dir):
     model = joblib.load(model_dir / "model.joblib")
     _, asked, _, _ = digits()
     answer = serving_model.predict(asked, model)
@@ -267,7 +267,8 @@ def output_fn(prediction, accept):
 def test_a_users_code_may_replace_one_step_only(app_of, tmp_path):
     write_inference(
         tmp_path,
-        "def predict_fn(data, model):\n    return {'sums': data.sum(axis=1) + model.tree_.n_features}\n",
+        "def predict_fn(data, model):\n"
+        "    return {'sums': data.sum(axis=1) + model.tree_.n_features}\n",
     )
     saved(DecisionTreeClassifier().fit([[0, 1], [1, 0]], [0, 1]), tmp_path)
     response = app_of(tmp_path).post("/invocations", json=[[1, 2], [3, 4]])

@@ -9,8 +9,11 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 
 import joblib
 import numpy as np
@@ -120,25 +123,41 @@ def test_one_connection_serves_many_requests(model_dir, tmp_path):
         connection.close()
 
 
+@pytest.fixture
+def settings_of():
+    loader = SourceFileLoader("serve", str(sample_container.directory() / "serve"))
+    spec = spec_from_loader("serve", loader)
+    module = module_from_spec(spec)
+    sys.modules["serve"] = module  # dataclasses look their module up
+    loader.exec_module(module)
+    yield module.Settings.from_environment
+    del sys.modules["serve"]
+
+
 @pytest.mark.parametrize(
     ("environment", "workers"),
     [
         ({"MODEL_SERVER_WORKERS": "3", "WEB_CONCURRENCY": "1"}, 3),
-        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "2"}, 2),
-        ({"WEB_CONCURRENCY": "1"}, 1),
+        ({"SAGEMAKER_MODEL_SERVER_WORKERS": "2", "WEB_CONCURRENCY": "1"}, 2),
+        ({"WEB_CONCURRENCY": "5"}, 5),
+        ({"MODEL_SERVER_WORKERS": "", "WEB_CONCURRENCY": "5"}, 5),
         ({}, len(os.sched_getaffinity(0))),
     ],
 )
-def test_the_environment_decides_the_workers(model_dir, tmp_path, environment, workers):
-    with serving(model_dir, tmp_path / "log", **environment) as (_, server):
-        children = psutil.Process(server.pid).children(recursive=True)
-        assert len(children) == workers
+def test_the_environment_decides_the_workers(settings_of, environment, workers):
+    assert settings_of(environment).workers == workers
+
+
+def test_the_defaults_are_the_contracts(settings_of):
+    settings = settings_of({"SERVE_WITH_NGINX": "0"})
+    assert (settings.host, settings.port) == ("0.0.0.0", 8080)  # noqa: S104
+    assert (settings.threads, settings.timeout_s, settings.nginx) == (1, 60, None)
 
 
 def test_sigterm_leaves_no_process_behind(model_dir, tmp_path):
     with serving(model_dir, tmp_path / "log", MODEL_SERVER_WORKERS="2") as (port, server):
         family = psutil.Process(server.pid).children(recursive=True)
-        assert family
+        assert len(family) == 2
         server.send_signal(signal.SIGTERM)
         assert server.wait(30) == 0
         _, alive = psutil.wait_procs(family, timeout=10)

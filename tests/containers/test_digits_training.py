@@ -73,7 +73,7 @@ def test_many_may_ask_for_the_model_at_once_and_it_is_trained_once(tmp_path):
     assert [path for path in tmp_path.iterdir() if path.is_dir()] == [model_dir]
 
 
-def test_a_killed_training_leaves_no_half_model(tmp_path):
+def test_a_killed_asker_leaves_no_half_model(tmp_path):
     program = (
         "import sys; from pathlib import Path; from loadtests import sample_container;"
         "sample_container.cached_model(Path(sys.argv[1]))"
@@ -84,8 +84,16 @@ def test_a_killed_training_leaves_no_half_model(tmp_path):
             assert time.monotonic() < deadline_s
             time.sleep(0.01)
         asker.send_signal(signal.SIGKILL)
-    unfinished = tmp_path / "digits-leftover.unfinished"
-    assert not unfinished.exists()
     model_dir = sample_container.cached_model(tmp_path)
     assert {path.name for path in model_dir.iterdir()} == {"model.joblib", "metadata.json"}
     assert not list(tmp_path.glob("*.unfinished"))
+
+
+def test_what_a_killed_training_left_is_made_anew(tmp_path):
+    model_dir = sample_container.cached_model(tmp_path)
+    unfinished = model_dir.rename(tmp_path / f"{model_dir.name}.unfinished")
+    (unfinished / "metadata.json").unlink()
+    (unfinished / "model.joblib").write_bytes(b"half")
+    assert sample_container.cached_model(tmp_path) == model_dir
+    assert joblib.load(model_dir / "model.joblib").n_features_in_ == 64
+    assert not unfinished.exists()

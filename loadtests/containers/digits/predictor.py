@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, Response, jsonify, request
 from serving_model import JSON_TYPE, RequestRefused, ServingModel, load_serving_model
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_MODEL_DIR = "/opt/ml/model"
+DISCARDED_BYTES = 64 * 1024**2
+CHUNK_BYTES = 64 * 1024
 REAL_TIME_PAYLOAD_BYTES = 25 * 1024**2  # SageMaker's own limit for a real-time endpoint
 
 log = logging.getLogger("gunicorn.error")
@@ -43,6 +45,7 @@ def create_app(environment: Mapping[str, str]) -> Flask:
         return Response(body, content_type=content_type)
 
     app.register_error_handler(RequestRefused, _refused)
+    app.register_error_handler(RequestEntityTooLarge, _too_large)
     app.register_error_handler(HTTPException, _http_error)
     return app
 
@@ -61,6 +64,15 @@ def _unavailable(reason: str | None) -> Response:
 
 def _refused(error: RequestRefused) -> Response:
     return _error(str(error), error.status)
+
+
+def _too_large(error: RequestEntityTooLarge) -> Response:
+    # A caller still sending when the connection closes sees a reset instead of this answer.
+    stream = request.environ["wsgi.input"]
+    left_bytes = DISCARDED_BYTES
+    while left_bytes > 0 and (chunk := stream.read(CHUNK_BYTES)):
+        left_bytes -= len(chunk)
+    return _http_error(error)
 
 
 def _http_error(error: HTTPException) -> Response:
