@@ -8,6 +8,7 @@ what is stored.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -171,16 +172,22 @@ def _place(
 
 
 def _next_rung(ladder: list[Evidence], settings: SearchSettings) -> ClosedStep | None:
-    """Doubles the concurrency until throughput is flat; at least two rungs."""
-    concurrency = 1
-    if ladder:
-        throughputs = [each.measurement.throughput_rps for each in ladder]
-        if len(ladder) >= FEWEST_RUNGS and throughputs[-1] < FLAT * max(throughputs[:-1]):
-            return None
-        last = ladder[-1].step
-        concurrency = 2 * (last.concurrency if isinstance(last, ClosedStep) else 1)
-        if concurrency > settings.most_concurrency:
-            return None
+    """One request alone, then two for each vCPU, then twice as many until throughput is flat.
+
+    With several vCPUs at least four requests for each: kept-alive connections stay with the worker
+    that took them, and few connections may leave a worker without any.
+    """
+    if not ladder:
+        return ClosedStep(1, settings.closed_requests, settings.closed_s)
+    vcpus = math.ceil(ladder[0].measurement.target.vcpus or 1)
+    throughputs = [each.measurement.throughput_rps for each in ladder]
+    last = ladder[-1].step
+    reached = last.concurrency if isinstance(last, ClosedStep) else 1
+    fewest = 1 if vcpus == 1 else 4 * vcpus
+    is_flat = throughputs[-1] < FLAT * max(throughputs[:-1], default=0.0)
+    concurrency = max(2 * vcpus, 2 * reached)
+    if (is_flat and reached >= fewest) or concurrency > settings.most_concurrency:
+        return None
     return ClosedStep(concurrency, settings.closed_requests, settings.closed_s)
 
 

@@ -134,6 +134,7 @@ class Measurement(_Frozen):
     memory_peak_bytes: int | None
     throttled_ratio: float | None
     generator_cpu_ratio: float
+    neighbour_cpu_ratio: float | None
     over_saturated: bool
     stop_reason: str | None
     validity: Validity
@@ -160,6 +161,7 @@ class RunFacts:
     elapsed_s: float
     generator: GeneratorFacts
     due: int
+    neighbour_share: float | None = None
     over_saturated: bool = False
     stop_reason: str | None = None
 
@@ -179,6 +181,7 @@ def summarise_open(
             generator=facts.generator,
             over_saturated=facts.over_saturated,
             stopped_early=facts.stop_reason is not None,
+            neighbour_share=facts.neighbour_share,
         )
     )
     return _summary(samples, steady, facts, _latencies(steady, objectives), validity)
@@ -187,7 +190,7 @@ def summarise_open(
 def summarise_closed(samples: Samples, facts: RunFacts) -> Measurement:
     """A closed loop has no latency of its own: nobody was kept waiting to be sent."""
     steady = _after_warmup(samples)
-    return _summary(samples, steady, facts, (), check_closed(samples, facts.generator))
+    return _summary(samples, steady, facts, (), check_closed(samples, facts.generator, facts.neighbour_share))
 
 
 def with_objectives(
@@ -264,7 +267,8 @@ def _summary(
         cpu_busy_vcpus=_per(use.cpu_s, facts.elapsed_s),
         memory_peak_bytes=use.memory_peak_bytes,
         throttled_ratio=_per(use.throttled_s, facts.elapsed_s),
-        generator_cpu_ratio=facts.generator.cpu_s / facts.generator.wall_s,
+        generator_cpu_ratio=facts.generator.busy,
+        neighbour_cpu_ratio=facts.neighbour_share,
         over_saturated=facts.over_saturated,
         stop_reason=facts.stop_reason,
         validity=validity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from loadtests.measurement import (
     summarise_closed,
     summarise_open,
 )
+from loadtests.monitor import CoreClock, Neighbours, wait_for_quiet
 from loadtests.runner import ClosedJob, Destination, Engine, EngineRun, OpenJob
 from loadtests.stopping import OpenWatch
 from loadtests.validity import Status
@@ -35,6 +37,7 @@ __all__ = ["Measured", "Probe", "describe_target", "search_capacity"]
 
 WARM_UP_S = 0.8
 CHOICES = 4096
+WAIT_FOR_QUIET_S = 5.0
 TRIES = 3  # of a step whose measurement is INVALID: a neighbour's burst of work passes
 
 
@@ -78,7 +81,7 @@ class Probe:
             step.max_s,
             payload_choices(CHOICES, payloads, seed=self.seed),
         )
-        started_at, before = utc_now().isoformat(), self.target.usage()
+        started_at, before = utc_now().isoformat(), self._reading()
         run = self.engine.run(self.destination, job)
         self.target.check()
         load = Load(
@@ -92,7 +95,7 @@ class Probe:
         payloads = len(self.destination.workload.payloads)
         job = OpenJob(due_s, payload_choices(len(due_s), payloads, seed=self.seed))
         watch = OpenWatch(tightest(self.slo), step.floor)
-        started_at, before = utc_now().isoformat(), self.target.usage()
+        started_at, before = utc_now().isoformat(), self._reading()
         run = self.engine.run(self.destination, job, watch)
         self.target.check()
         load = Load(
@@ -110,23 +113,53 @@ class Probe:
         run: EngineRun,
         load: Load,
         started_at: str,
-        before: Usage,
+        before: _Reading,
         *,
         over_saturated: bool = False,
         due: int | None = None,
     ) -> RunFacts:
+        after = self._reading()
+        use = _use(before.usage, after.usage)
         return RunFacts(
             target=self.record,
-            use=_use(before, self.target.usage()),
+            use=use,
             workload=self.destination.workload.digest,
             load=load,
             started_at=started_at,
             elapsed_s=run.elapsed_s,
             generator=run.generator,
             due=len(run.samples) if due is None else due,
+            neighbour_share=self._neighbour_share(before, after, use, run),
             over_saturated=over_saturated,
             stop_reason=run.stop_reason,
         )
+
+    def _reading(self) -> _Reading:
+        limits = self.target.describe().limits
+        cores = () if limits is None else limits.cores
+        return _Reading(time.perf_counter(), self.target.usage(), CoreClock.read(cores), len(cores))
+
+    def _neighbour_share(
+        self, before: _Reading, after: _Reading, use: TargetUse, run: EngineRun
+    ) -> float | None:
+        """What the target's cores did, less the target, and less the load test where it shares them."""
+        if use.cpu_s is None or before.cores == 0:
+            return None
+        ours_s = use.cpu_s
+        if self.record.shares_cores:
+            ours_s += run.generator.cpu_s + after.clock.own_s - before.clock.own_s
+        others_s = after.clock.busy_s - before.clock.busy_s - ours_s
+        return Neighbours(others_s, before.cores, after.at_s - before.at_s).share
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What had been used when; cores: that the target runs on, 0 where that is not known."""
+
+    at_s: float
+    usage: Usage
+    clock: CoreClock
+    cores: int
 
 
 def describe_target(
@@ -140,7 +173,7 @@ def describe_target(
         started_from=described.started_from,
         vcpus=described.sizing.vcpus or vcpus,
         memory_gib=described.sizing.memory_gib,
-        limits=None if limits is None else str(limits),
+        limits=None if limits is None else limits.describe(),
         shares_cores=limits is not None and limits.shares_cores,
         setup_s=setup.ready_s,
         instance_type=instance_type,
@@ -182,6 +215,8 @@ def _take_valid(probe: Probe, step: Step, finished: Callable[[str, Measured], No
         if measured.measurement.validity.status is not Status.INVALID:
             break
         finished(f"{step.key}-invalid-{number - 1}", measured)
+        limits = probe.target.describe().limits
+        wait_for_quiet(() if limits is None else limits.cores, WAIT_FOR_QUIET_S)
         measured = probe.take(step)
     if measured.measurement.validity.status is Status.INVALID:
         finished(f"{step.key}-invalid-{TRIES}", measured)

@@ -24,6 +24,7 @@ OFFERED_TOLERANCE = 0.02
 LATENESS_SHARE = 0.10
 LATENESS_FLOOR_S = 0.001
 GENERATOR_CPU = 0.75
+NEIGHBOUR_SHARE = 0.12
 LITTLE_TOLERANCE = 0.05
 FEWEST_IN_TAIL = 10
 
@@ -72,13 +73,18 @@ class GeneratorFacts:
     wall_s: float
     in_flight_s: float
 
+    @property
+    def busy(self) -> float:
+        return self.cpu_s / self.wall_s if self.wall_s > 0 else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class OpenEvidence:
     """What the checks look at.
 
     samples: all of the run. steady: without the warm-up. due: how many the schedule held.
-    over_saturated: the server fell behind for good, so time in flight is not at an equilibrium and dropped requests are its doing.
+    over_saturated: the server fell behind for good, so dropped requests are its doing.
+    neighbour_share: of the target's cores, used by other programs; None where that cannot be told.
     """
 
     samples: Samples
@@ -88,6 +94,7 @@ class OpenEvidence:
     generator: GeneratorFacts
     over_saturated: bool
     stopped_early: bool
+    neighbour_share: float | None = None
 
 
 def check_open(evidence: OpenEvidence) -> Validity:
@@ -95,7 +102,8 @@ def check_open(evidence: OpenEvidence) -> Validity:
         _offered,
         _lateness,
         _dropped,
-        _generator_cpu,
+        lambda each: _generator(each.generator),
+        lambda each: _neighbours(each.neighbour_share),
         _little,
         _tail,
         _steady,
@@ -103,12 +111,12 @@ def check_open(evidence: OpenEvidence) -> Validity:
     return Validity.of([fault for check in checks if (fault := check(evidence)) is not None])
 
 
-def check_closed(samples: Samples, generator: GeneratorFacts) -> Validity:
+def check_closed(
+    samples: Samples, generator: GeneratorFacts, neighbour_share: float | None = None
+) -> Validity:
     """A closed loop claims throughput and service time, no latency quantile."""
-    faults = []
-    busy = generator.cpu_s / generator.wall_s if generator.wall_s > 0 else 0.0
-    if busy > GENERATOR_CPU:
-        faults.append(_generator_fault(busy))
+    found = (_generator(generator), _neighbours(neighbour_share))
+    faults = [fault for fault in found if fault is not None]
     if samples.succeeded < FEWEST_IN_TAIL:
         faults.append(
             Fault(
@@ -170,17 +178,26 @@ def _dropped(evidence: OpenEvidence) -> Fault | None:
     )
 
 
-def _generator_cpu(evidence: OpenEvidence) -> Fault | None:
-    busy = evidence.generator.cpu_s / evidence.generator.wall_s if evidence.generator.wall_s else 0.0
-    return _generator_fault(busy) if busy > GENERATOR_CPU else None
-
-
-def _generator_fault(busy: float) -> Fault:
+def _generator(generator: GeneratorFacts) -> Fault | None:
+    if generator.busy <= GENERATOR_CPU:
+        return None
     return Fault(
         check="generator",
         status=Status.INVALID,
-        found=f"the load generator used {busy:.0%} of its core",
+        found=f"the load generator used {generator.busy:.0%} of its core",
         advice="what was measured is the generator: lower the rate",
+    )
+
+
+def _neighbours(share: float | None) -> Fault | None:
+    """A core that others use is not the size it stands for."""
+    if share is None or share <= NEIGHBOUR_SHARE:
+        return None
+    return Fault(
+        check="neighbours",
+        status=Status.INVALID,
+        found=f"other programs used {share:.0%} of the target's cores",
+        advice="stop them, or measure on a quiet machine",
     )
 
 

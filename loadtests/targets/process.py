@@ -271,8 +271,8 @@ class ProcessTarget:
 def _memory_bytes(counted: Counters, tree: list[int]) -> int:
     """What it would need in a container of its own.
 
-    A group is charged for a file's pages only if it read them first: libraries that another program
-    had in memory already would look free.
+    A group is charged for a file's pages only if it read them first: libraries that another
+    program had in memory already would look free.
     """
     if counted.memory_bytes is None or counted.anonymous_bytes is None:
         return memory_bytes(tree)

@@ -20,6 +20,7 @@ __all__ = ["Answer", "Ping", "Pinged", "exchange", "try_payload", "wait_for_ping
 
 OK = 200
 FIRST_SERVER_ERROR = 500
+DEATH_SHOWS_WITHIN_S = 0.5
 FIRST_PAUSE_S = 0.01
 LONGEST_PAUSE_S = 0.1
 STARTING = frozenset({500, 502, 503, 504})  # what a front end says while its back end starts
@@ -132,10 +133,12 @@ def wait_for_ping(
         still_alive()
         status, last = _ping_once(ping)
         waited_s = time.perf_counter() - begun
-        refuses = status is not None and status not in STARTING
-        refused_since = None if not refuses else refused_since or waited_s
-        refused_s = 0.0 if refused_since is None else waited_s - refused_since
-        over = waited_s >= ping.startup_timeout_s or refused_s >= ping.refused_for_s
+        if status is None or status in STARTING:
+            refused_since = None
+        elif refused_since is None:
+            refused_since = waited_s
+        meant = refused_since is not None and waited_s - refused_since >= ping.refused_for_s
+        over = meant or waited_s >= ping.startup_timeout_s
         if status == OK or over:
             return Pinged(status == OK, waited_s, status, last)
         if progress is not None:
@@ -167,7 +170,7 @@ def try_payload(
             timeout_s=description.timeouts.answer_s,
         )
     except TargetUnreachable as problem:
-        target.check()
+        _let_death_show(target)
         raise PayloadRejected(
             f"the trial request was not answered: {problem}",
             hint="see the target's log" + _quoted(target.log_tail()),
@@ -180,6 +183,14 @@ def try_payload(
             hint=_advice(answer, content_type, target),
         )
     return answer
+
+
+def _let_death_show(target: Target) -> None:
+    """A connection breaks a moment before the end of its process is reported."""
+    given_up = time.perf_counter() + DEATH_SHOWS_WITHIN_S
+    while time.perf_counter() < given_up:
+        target.check()
+        time.sleep(LONGEST_PAUSE_S / 2)
 
 
 def _advice(answer: Answer, content_type: str, target: Target) -> str:

@@ -36,7 +36,7 @@ from recommender.performance.speed_prior import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -75,11 +75,11 @@ HOSTING_FAMILIES = (
     *("m6i", "m6g", "m6gd", "m7g", "m7i", "m8g", "r5", "r5d", "r6i", "r6g", "r6gd", "r7g", "r7i"),
     *("r8g", "m7a", "m8a", "c8i", "m8i", "c6a", "m6a"),
 )
-WORKLOAD, WORKLOAD_ELSEWHERE = "workload", "workload, measured in another cloud"
+WORKLOAD, WORKLOAD_ELSEWHERE = "workload", "workload_measured_elsewhere"
 LEFT_OUT = (WORKLOAD, WORKLOAD_ELSEWHERE, "silicon", "family")
-SCALES = tuple(np.linspace(0.5, 4.0, 71).tolist())
-DRIFTS = tuple(np.linspace(0.0, 0.5, 51).tolist())
-_WANTED_COVERAGE = 0.80
+SCALES: tuple[float, ...] = tuple(x / 20 for x in range(10, 81))
+DRIFTS: tuple[float, ...] = tuple(x / 100 for x in range(51))
+_COVERAGE = 0.80
 _NOISE = 0.03
 _DRAWS = 400
 _UNSTATED = Provenance(
@@ -98,8 +98,11 @@ _SMT_TESTS = ("clang", "pdf_renderer", "asset_compression", "object_remover", "r
 
 @dataclass(frozen=True, slots=True)
 class Benchmarks:
-    """`machines`: one row per machine, indexed (vendor, instance). `rates`: columns workload, kind,
-    vendor, instance, family, silicon, vcpus, threads and `log_speed`, ln(throughput per vCPU).
+    """What machines measured.
+
+    `machines`: one row per machine, indexed (vendor, instance). `rates`: columns workload, kind,
+    vendor, instance, family, silicon, vcpus, threads, arch and `log_speed`, the natural log of
+    throughput per vCPU.
     """
 
     machines: pd.DataFrame
@@ -122,15 +125,19 @@ def read_benchmarks(data_dir: Path) -> Benchmarks:
     )
     tests = [name for name in APPLICATION if name in machines]
     micro = (
-        machines[tests].stack().rename("value").rename_axis([*machines.index.names, "workload"])
+        machines[tests]
+        .melt(ignore_index=False, var_name="workload")
+        .dropna(subset="value")
+        .reset_index()
+        .assign(kind="application")
     )
-    micro = micro.reset_index().assign(kind="application")
     truth = pd.read_csv(data_dir / "truth.csv.gz", low_memory=False)
     truth = truth[truth.kind.isin(KIND_OF_TRUTH)]
     truth = truth.assign(kind=truth.kind.map(KIND_OF_TRUTH))
     columns = ["vendor", "instance", "workload", "kind", "value"]
     rates = pd.concat([micro[columns], truth[columns]], ignore_index=True)
     rates = rates[rates.value.gt(0)].join(facts, on=["vendor", "instance"], how="inner")
+    rates["arch"] = rates.arch.replace("aarch64", "arm64")
     rates["log_speed"] = np.log(rates.value / rates.vcpus)
     return Benchmarks(machines, rates.drop(columns="value").reset_index(drop=True))
 
@@ -223,7 +230,7 @@ def _smt(machines: pd.DataFrame, basis: pd.Series) -> tuple[float, float]:
     shared = two.uarch.map(basis).eq(2)
     gaps = []
     for test in _SMT_TESTS:
-        pair = np.log(two[f"gb_mc_{test}"] / two[f"gb_sc_{test}"])
+        pair = pd.Series(np.log(two[f"gb_mc_{test}"] / two[f"gb_sc_{test}"]))
         gaps.append((pair[~shared].median() - pair[shared].groupby(two.uarch).median()).dropna())
     gap = pd.concat(gaps)
     if len(gap) < _FEWEST_MACHINES:
@@ -240,11 +247,8 @@ def _foreign_gaps(
     """ln(another cloud's machine / AWS's of the same silicon), workload x (vendor, silicon)."""
     alike = abroad[abroad.silicon.isin(levels.columns) & abroad.vcpus.isin(sizes.columns)]
     alike = alike[alike.threads.eq(alike.silicon.map(basis)) & alike.workload.isin(levels.index)]
-    expected = [
-        levels.at[row.workload, row.silicon] + sizes.at[row.workload, row.vcpus]
-        for row in alike.itertuples()
-    ]
-    gaps = alike.assign(gap=alike.log_speed - expected)
+    level = alike.join(_by_pair(levels, "level"), on=["workload", "silicon"]).level
+    gaps = alike.assign(gap=_without_size(alike, sizes) - level)
     return gaps.pivot_table(index="workload", columns=["vendor", "silicon"], values="gap")
 
 
@@ -268,11 +272,20 @@ def _adopt(
     new = new[new.workload.isin(levels.index)]
     basis = new.groupby("silicon").threads.agg(lambda threads: int(threads.mode().iloc[0]))
     new = new[new.threads.eq(new.silicon.map(basis))]
-    effect = [sizes.at[row.workload, row.vcpus] for row in new.itertuples()]
-    table = new.assign(level=new.log_speed - effect).pivot_table(
+    table = new.assign(level=_without_size(new, sizes)).pivot_table(
         index="workload", columns="silicon", values="level"
     )
     return table.reindex(levels.index), basis[basis.index.isin(table.columns)]
+
+
+def _by_pair(table: pd.DataFrame, name: str) -> pd.Series:
+    stacked = pd.Series(table.stack())  # noqa: PD013 - melt would drop the index joined on
+    return stacked.rename(name)
+
+
+def _without_size(rates: pd.DataFrame, sizes: pd.DataFrame) -> pd.Series:
+    effect = rates.join(_by_pair(sizes, "effect"), on=["workload", "vcpus"]).effect
+    return rates.log_speed - effect
 
 
 def _family_offsets(residual: pd.DataFrame) -> dict[str, Any]:
@@ -288,7 +301,7 @@ def _family_offsets(residual: pd.DataFrame) -> dict[str, Any]:
     return {
         "family_offset": {
             f"{name}/{silicon}": round(float(value), 4)
-            for (silicon, name), value in (family["mean"] * kept).items()
+            for silicon, name, value in (family["mean"] * kept).reset_index().to_numpy()
         },
         "group_sd": float(np.hypot(between, own_taste)),
         "family_sd": float(np.hypot(unexplained, own_taste)),
@@ -386,7 +399,7 @@ def _unknown(architecture: str, speeds: dict[str, SiliconSpeed], smt: float) -> 
 
 def _centred(values: Sequence[float]) -> Floats:
     array = np.asarray(values, dtype=np.float64)
-    return array - array.mean()
+    return np.asarray(array - array.mean(), dtype=np.float64)
 
 
 def _spread(values: pd.Series) -> float:
@@ -422,6 +435,23 @@ def _scaling(rates: pd.DataFrame, kind: str) -> UslPrior:
 
 
 @dataclass(frozen=True, slots=True)
+class Forecast:
+    """How an experiment came out, by target. All logs; `low` and `high` relative to the truth."""
+
+    kind: str
+    left_out: str
+    workload: str
+    near: NDArray[np.bool_]
+    error: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        return (self.low <= 0) & (self.high >= 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Experiment:
     """Small measurements of one workload on one source, and the truth to be predicted from them.
 
@@ -438,12 +468,16 @@ class Experiment:
     taste: Floats
     drift: Floats
 
-    def log_draws(self, scale: float, drift_sd: float) -> Floats:
-        return self.spread + scale * self.taste + drift_sd * self.drift
-
-    def inside(self, scale: float, drift_sd: float) -> NDArray[np.bool_]:
-        low, high = np.quantile(self.log_draws(scale, drift_sd), (0.1, 0.9), axis=0)
-        return np.asarray((low <= self.truth) & (self.truth <= high))
+    def forecast(self, scale: float, drift_sd: float) -> Forecast:
+        draws = self.spread + scale * self.taste + drift_sd * self.drift
+        low, median, high = np.quantile(draws, (0.1, 0.5, 0.9), axis=0)
+        return Forecast(
+            self.kind,
+            self.left_out,
+            self.workload,
+            self.near,
+            *(self.truth - median, low - self.truth, high - self.truth),
+        )
 
 
 def validate(data_dir: Path) -> tuple[Holdout, ...]:
@@ -453,74 +487,88 @@ def validate(data_dir: Path) -> tuple[Holdout, ...]:
 
 
 def calibrate(parameters: SpeedPriorParameters, benchmarks: Benchmarks) -> SpeedPriorParameters:
-    """Set `scale` and `drift_sd` of each kind so that 80 % intervals hold 80 % of the workloads left
-    out, near and far from the measured sizes; then score every way of leaving out with them.
+    """Set `scale` and `drift_sd` of each kind and store how well they do.
+
+    Chosen so that 80 % intervals hold 80 % of the workloads left out, near and far from the
+    measured sizes; every way of leaving out is then scored with them.
     """
-    experiments = [*_leaving_workloads_out(benchmarks), *_leaving_machines_out(benchmarks)]
     scale, scaling = dict(parameters.scale), dict(parameters.scaling)
-    rows = []
+    forecasts: list[Forecast] = []
     for kind in KINDS:
-        of_kind = [e for e in experiments if e.kind == kind]
-        if not of_kind:
-            continue
-        own = [e for e in of_kind if e.left_out == WORKLOAD]
-        scale[kind] = _least(SCALES, lambda x, own=own: _coverage(own, x, 0.0, near=True))
-        drift = _least(DRIFTS, lambda x, own=own, s=scale[kind]: _coverage(own, s, x, near=False))
+        experiments = list(_leaving_workloads_out(benchmarks, kind))
+        own = [e for e in experiments if e.left_out == WORKLOAD]
+        scale[kind] = _least_scale(own)
+        drift = _least_drift(own, scale[kind])
         scaling[kind] = replace(scaling[kind], drift_sd=drift)
-        for left_out in LEFT_OUT:
-            chosen = [e for e in of_kind if e.left_out == left_out]
-            if chosen:
-                rows.append(_holdout(chosen, scale[kind], drift))
-    return replace(parameters, scale=scale, scaling=scaling, holdout=tuple(rows))
+        forecasts += [e.forecast(scale[kind], drift) for e in experiments]
+    forecasts += [
+        e.forecast(scale[e.kind], scaling[e.kind].drift_sd)
+        for e in _leaving_machines_out(benchmarks)
+    ]
+    scored = [
+        [f for f in forecasts if f.kind == kind and f.left_out == left_out]
+        for kind in KINDS
+        for left_out in LEFT_OUT
+    ]
+    holdout = tuple(_holdout(row) for row in scored if row)
+    return replace(parameters, scale=scale, scaling=scaling, holdout=holdout)
 
 
-def _least(values: Sequence[float], coverage: Callable[[float], float]) -> float:
+def _least_scale(experiments: list[Experiment]) -> float:
     """The narrowest that covers; the widest where none does."""
-    return next((x for x in values if coverage(x) >= _WANTED_COVERAGE), values[-1])
+    for scale in SCALES:
+        if _coverage([e.forecast(scale, 0.0) for e in experiments], near=True) >= _COVERAGE:
+            return scale
+    return SCALES[-1]
 
 
-def _coverage(experiments: list[Experiment], scale: float, drift: float, *, near: bool) -> float:
+def _least_drift(experiments: list[Experiment], scale: float) -> float:
+    for drift in DRIFTS:
+        if _coverage([e.forecast(scale, drift) for e in experiments], near=False) >= _COVERAGE:
+            return drift
+    return DRIFTS[-1]
+
+
+def _coverage(forecasts: list[Forecast], *, near: bool) -> float:
     """Each workload counts the same; 1 where nothing was asked."""
     by_workload: dict[str, list[float]] = {}
-    for e in experiments:
-        asked = e.near if near else ~e.near
+    for f in forecasts:
+        asked = f.near if near else ~f.near
         if asked.any():
-            inside = e.inside(scale, drift)[asked]
-            by_workload.setdefault(e.workload, []).append(float(inside.mean()))
+            by_workload.setdefault(f.workload, []).append(float(f.inside[asked].mean()))
     return float(np.mean([np.mean(x) for x in by_workload.values()])) if by_workload else 1.0
 
 
-def _holdout(experiments: list[Experiment], scale: float, drift: float) -> Holdout:
-    draws = [e.log_draws(scale, drift) for e in experiments]
-    low, median, high = np.hstack([np.quantile(d, (0.1, 0.5, 0.9), axis=0) for d in draws])
-    truth = np.concatenate([e.truth for e in experiments])
+def _holdout(forecasts: list[Forecast]) -> Holdout:
+    error = np.concatenate([f.error for f in forecasts])
+    width = np.concatenate([f.high - f.low for f in forecasts])
     return Holdout(
-        kind=experiments[0].kind,
-        left_out=experiments[0].left_out,
-        error=round(float(np.median(np.abs(truth - median))), 4),
-        coverage_80=round(float(np.mean((low <= truth) & (truth <= high))), 4),
-        width_80=round(float(np.median(np.exp(high - low))), 3),
-        workloads=len({e.workload for e in experiments}),
-        targets=max(e.truth.size for e in experiments),
-        predictions=truth.size,
+        kind=forecasts[0].kind,
+        left_out=forecasts[0].left_out,
+        error=round(float(np.median(np.abs(error))), 4),
+        coverage_80=round(float(np.concatenate([f.inside for f in forecasts]).mean()), 4),
+        width_80=round(float(np.exp(np.median(width))), 3),
+        workloads=len({f.workload for f in forecasts}),
+        targets=max(f.error.size for f in forecasts),
+        predictions=error.size,
     )
 
 
-def _folds(benchmarks: Benchmarks) -> dict[str, list[str]]:
+def _folds(rates: pd.DataFrame) -> dict[str, list[str]]:
     """Workloads that are left out together: one application, one file size, one language model."""
     folds: dict[str, list[str]] = {}
-    for kind, workload in benchmarks.rates[["kind", "workload"]].drop_duplicates().to_numpy():
+    for kind, workload in rates[["kind", "workload"]].drop_duplicates().to_numpy():
         together = workload.rpartition(":")[0] if kind in {PREFILL, DECODE} else workload
         folds.setdefault(together, []).append(workload)
     return folds
 
 
-def _leaving_workloads_out(benchmarks: Benchmarks) -> Iterator[Experiment]:
+def _leaving_workloads_out(benchmarks: Benchmarks, kind: str) -> Iterator[Experiment]:
     rates = benchmarks.rates
     abroad = rates[rates.vendor.ne(_HOME) & rates.vcpus.eq(SMALL_VCPUS / 2)]
     foreign = abroad[abroad.silicon.isin(list(SILICON_FACTS))]
     foreign = foreign.drop_duplicates(["vendor", "silicon", "workload"])
-    for workloads in _folds(benchmarks).values():
+    for workloads in _folds(rates[rates.kind.eq(kind)]).values():
         prior = SpeedPrior(
             fit_parameters(benchmarks.only(~rates.workload.isin(workloads)), _UNSTATED)
         )
@@ -536,7 +584,7 @@ def _leaving_workloads_out(benchmarks: Benchmarks) -> Iterator[Experiment]:
 def _leaving_machines_out(benchmarks: Benchmarks) -> Iterator[Experiment]:
     """Silicon, or a family, left out together with a third of the workloads."""
     rates = benchmarks.rates
-    folds = list(_folds(benchmarks).values())
+    folds = list(_folds(rates).values())
     home = _targets(rates)
     for third in range(3):
         workloads = [w for fold in folds[third::3] for w in fold]
@@ -548,7 +596,7 @@ def _leaving_machines_out(benchmarks: Benchmarks) -> Iterator[Experiment]:
                 for workload in workloads:
                     own = rates[rates.workload.eq(workload)]
                     targets = _targets(own)
-                    for source in _sources(own[~unseen]):
+                    for source in _sources(own[~unseen[own.index]]):
                         yield from _experiment(
                             prior, source, targets[targets[column].eq(name)], column
                         )
@@ -606,15 +654,16 @@ def _experiment(
 
 
 def _machines(rates: pd.DataFrame) -> list[Machine]:
+    columns = ["vcpus", "silicon", "threads", "arch", "vendor", "family"]
     return [
         Machine(
-            vcpus=row.vcpus,
-            silicon=row.silicon,
-            threads_per_core=int(row.threads),
-            architecture=row.arch,
+            vcpus=float(vcpus),
+            silicon=silicon,
+            threads_per_core=int(threads),
+            architecture=architecture,
             clock_ghz=None,
-            provider=_HOME if row.vendor == _HOME else None,
-            family=row.family,
+            provider=_HOME if vendor == _HOME else None,
+            family=family,
         )
-        for row in rates.itertuples()
+        for vcpus, silicon, threads, architecture, vendor, family in rates[columns].to_numpy()
     ]

@@ -1,6 +1,6 @@
 """Throughput against vCPUs: Gunther's Universal Scalability Law, and what is known of its numbers.
 
-X(v) = gamma v / (1 + sigma (v - 1) + kappa v (v - 1))        (Gunther, Guerrilla Capacity Planning, 2007)
+X(v) = gamma v / (1 + sigma (v - 1) + kappa v (v - 1))    (Gunther, Guerrilla Capacity Planning)
 
 gamma: throughput of one vCPU; sigma: contention, the share of the work that queues for something
 shared; kappa: coherency, the cost of every pair of workers agreeing.
@@ -225,7 +225,8 @@ def _measurements(
     if not len(vcpus) == len(throughputs_rps) == len(relative_errors) > 0:
         raise OutOfRange(
             f"a scalability curve needs a throughput and its error at each size; got "
-            f"{len(vcpus)} sizes, {len(throughputs_rps)} throughputs, {len(relative_errors)} errors"
+            f"{len(vcpus)} sizes, {len(throughputs_rps)} throughputs and "
+            f"{len(relative_errors)} errors"
         )
     v, x, error = (
         np.asarray(a, dtype=np.float64) for a in (vcpus, throughputs_rps, relative_errors)

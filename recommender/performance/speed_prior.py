@@ -4,18 +4,18 @@ The log of the full-load throughput per vCPU of workload w on machine i of silic
 
     mu_w + level_s + scale (loadings_s . z_w + specific_s e_ws) + group_i + instance_i
 
-and all that is ever drawn is a difference of two machines, so mu_w cancels. `level` is the mean over
-the workloads of the fit; `loadings` and `specific` are how workloads differ in what they favour:
-a low-rank and a diagonal covariance over silicons. z_w and e_ws are shared by every machine of one
-draw, so two sizes of one silicon move together. `group` is what machines of one family share
-beyond their silicon (clock, memory, hypervisor); `instance` is the rest. `scale` is what makes 80 %
-intervals hold 80 % of workloads left out of the fit.
+and all that is ever drawn is a difference of two machines, so mu_w cancels. `level` is the mean
+over the workloads of the fit; `loadings` and `specific` are how workloads differ in what they
+favour: a low-rank and a diagonal covariance over silicons. z_w and e_ws are shared by every
+machine of one draw, so two sizes of one silicon move together. `group` is what machines of one
+family share beyond their silicon (clock, memory, hypervisor); `instance` is the rest. `scale` is
+what makes 80 % intervals hold 80 % of the workloads left out of the fit.
 
 Hardware threads: a vCPU is one hyperthread on Intel and older AMD clouds, a whole core on Graviton
 and Zen 4 AWS machines. A silicon's level is that of the vCPU it was benchmarked with
 (`threads_per_core`); on a machine with the other kind, `smt` is added (whole core) or taken away.
 
-A machine of no known provider (`provider=None`) additionally differs from the benchmarked ones by a
+A machine of no known provider (`provider=None`) further differs from the benchmarked ones by a
 `foreign` offset, as the same silicon in other clouds differs from AWS.
 """
 
@@ -29,7 +29,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from recommender.errors import OutOfRange, RecommenderError
-from recommender.performance.scaling import UslPrior
+from recommender.performance.scaling import UslPrior  # noqa: TC001 - pydantic reads it
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiliconSpeed:
-    """`level_sd` is the uncertainty of `level` itself: small where benchmarked, large elsewhere."""
+    """`level_sd` is the uncertainty of `level` itself: 0 where AWS was benchmarked."""
 
     architecture: str
     threads_per_core: int
@@ -197,8 +197,12 @@ class SpeedPrior:
     def scale(self) -> float:
         return self.parameters.scale[self.kind]
 
-    def holdout(self, left_out: str = "workload") -> Holdout | None:
-        """The stored validation of this kind; None where it was not tried."""
+    def holdout(self, left_out: str = "workload_measured_elsewhere") -> Holdout | None:
+        """The stored validation of this kind; None where it was not tried.
+
+        The one given unasked is the likest to a local test: a workload the fit never saw, measured
+        on one small machine of another provider, carried to AWS.
+        """
         return next(
             (
                 row

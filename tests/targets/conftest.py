@@ -12,7 +12,7 @@ from loadtests.targets import ProcessSpec, ProcessTarget, Sizing, capabilities
 SERVER = '''
 import http.server, os, signal, subprocess, sys, time
 
-fault, port = sys.argv[1], int(sys.argv[2])
+fault = sys.argv[1]
 hoard = []
 
 
@@ -59,7 +59,7 @@ def detach():
         os.setsid()
         if os.fork() == 0:
             if fault == "scrubbed-daemon":
-                os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(300)"], {})
+                os.execve("/bin/sleep", ["sleep", "300"], {})
             time.sleep(300)
         os._exit(0)
     os.wait()
@@ -80,8 +80,7 @@ if fault == "broken":
     sys.exit(3)
 if fault == "idle":
     time.sleep(300)
-if fault == "other-port":
-    port = 0
+port = 0 if fault == "other-port" else int(sys.argv[2])
 server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Model)
 print("listening on", server.server_port, flush=True)
 server.serve_forever()

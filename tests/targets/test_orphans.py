@@ -15,21 +15,21 @@ RECOMMENDER = """
 import sys, time
 from pathlib import Path
 from loadtests.journal import Journal
-from loadtests.targets import ProcessSpec, ProcessTarget, Sizing
+from loadtests.targets import ProcessSpec, ProcessTarget, Sizing, running
 
 folder, *command = sys.argv[1:]
 journal = Journal(Path(folder))
 with journal.workspace(Path(folder)) as workspace:
-    target = ProcessTarget(ProcessSpec(tuple(command)), Sizing(), workspace, journal)
-    target.launch()
-    target.ready()
-    print(target._supervised.pid, flush=True)
-    time.sleep(300)
+    spec = ProcessSpec(tuple(command), stop_grace_s=0.5)
+    target = ProcessTarget(spec, Sizing(), workspace, journal)
+    with running(target):
+        print(target._supervised.pid, flush=True)
+        time.sleep(300)
 """
 
 
 @pytest.fixture
-def recommender(server, tmp_path, repository):
+def recommender(server, tmp_path, journal, repository):
     """Another process that has launched a target with a detached daemon; and the supervisor."""
     started = []
 
@@ -37,6 +37,7 @@ def recommender(server, tmp_path, repository):
         process = subprocess.Popen(
             [sys.executable, "-c", RECOMMENDER, str(tmp_path / "journal"), *server(fault)],
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             cwd=repository,
         )
         started.append(process)
@@ -47,6 +48,8 @@ def recommender(server, tmp_path, repository):
         process.kill()
         process.wait()
         process.stdout.close()
+    for entry in journal.leftovers():
+        journal.clean(entry)
 
 
 def groups_of(journal):
@@ -87,6 +90,17 @@ def test_what_outlives_recommender_and_supervisor_is_cleaned(recommender, journa
     assert not [path for path in paths if path.exists()]
     assert journal.entries() == ()
     assert [line for entry in leftovers for line in journal.clean(entry)] == []
+
+
+def test_ctrl_c_stops_and_removes_everything(recommender, journal):
+    process, supervisor = recommender("daemon")
+    below = [supervisor, *descendants(supervisor)]
+    paths = [path for entry in journal.entries() for path in entry.paths]
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) != 0
+    assert not any(map(is_living, below))
+    assert not [path for path in paths if path.exists()]
+    assert journal.entries() == ()
 
 
 def test_a_live_run_is_left_alone(recommender, tmp_path):

@@ -1,0 +1,164 @@
+"""Is the instrument right? The built-in server's service times are known, so its latencies are too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loadtests.capacity import OpenStep
+from loadtests.demo_server import DemoServer, ServiceTime
+from loadtests.errors import InvalidMeasurement
+from loadtests.probe import Probe, describe_target
+from loadtests.queueing import mmc_sojourn_quantile, sojourns
+from loadtests.runner import Destination, Engine
+from loadtests.slo import LatencyObjective, Slo
+from loadtests.targets.limits import capabilities
+from loadtests.targets.process import ProcessTarget
+from loadtests.targets.process_spec import ProcessSpec
+from loadtests.targets.protocol import Sizing, running
+from loadtests.validity import Status
+from loadtests.workload import Payload, Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from loadtests.journal import Journal
+    from loadtests.measurement import Measurement
+
+__all__ = ["CASES", "Case", "Comparison", "run_self_test"]
+
+QUANTILES = (0.5, 0.95, 0.99)
+TOLERANCE = 0.10
+TRIES = 4
+UNREACHABLE_S = 3600.0  # an objective that decides nothing, so that no run is cut short
+
+
+@dataclass(frozen=True)
+class Case:
+    """A queue with Poisson arrivals. service: as the demo server takes it."""
+
+    name: str
+    servers: int
+    service: str
+    utilization: float
+
+    @property
+    def rate_rps(self) -> float:
+        return self.utilization * self.servers / ServiceTime.parse(self.service).mean_s
+
+    @cached_property
+    def truth_s(self) -> dict[float, float]:
+        """Closed form for exponential service, else simulated with two million customers."""
+        service = ServiceTime.parse(self.service)
+        if self.service.startswith("exp"):
+            return {
+                q: mmc_sojourn_quantile(q, self.rate_rps, service.mean_s, self.servers)
+                for q in QUANTILES
+            }
+        rng = np.random.default_rng(20261121)
+        shape = (20_000, 100)
+        gaps = rng.exponential(1 / self.rate_rps, shape)
+        drawn = service.draws_s(rng, shape[0] * shape[1]).reshape(shape)
+        taken = sojourns(gaps, drawn, self.servers)[2000:]
+        return dict(zip(QUANTILES, np.quantile(taken, QUANTILES).tolist(), strict=True))
+
+
+CASES = (
+    Case("M/M/1 at 50 %", 1, "exp:0.01", 0.5),
+    Case("M/M/1 at 80 %", 1, "exp:0.01", 0.8),
+    Case("M/G/2 at 50 %", 2, "lognormal:0.02:0.5", 0.5),
+    Case("M/G/2 at 80 %", 2, "lognormal:0.02:0.5", 0.8),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One quantile of one case: theory beside what was measured, with its stated interval."""
+
+    case: str
+    quantile: float
+    truth_s: float
+    measured_s: float | None
+    low_s: float | None
+    high_s: float | None
+    status: Status
+
+    @property
+    def error_ratio(self) -> float | None:
+        return None if self.measured_s is None else self.measured_s / self.truth_s - 1
+
+    @property
+    def is_right(self) -> bool:
+        """Within 10 % of theory, or theory within the stated interval; never when INVALID."""
+        if self.measured_s is None or self.status is Status.INVALID:
+            return False
+        if abs(self.measured_s / self.truth_s - 1) <= TOLERANCE:
+            return True
+        low = self.measured_s if self.low_s is None else self.low_s
+        return low <= self.truth_s and (self.high_s is None or self.truth_s <= self.high_s)
+
+
+def run_self_test(
+    journal: Journal, duration_s: float, progress: Callable[[str, float | None], None]
+) -> tuple[Comparison, ...]:
+    """Through the real engine, one case after the other."""
+    found: list[Comparison] = []
+    with journal.workspace() as folder, Engine(folder / "engine", journal) as engine:
+        for number, case in enumerate(CASES):
+            progress(f"{case.name}: {case.rate_rps:.0f} req/s", (len(CASES) - number) * (duration_s + 1))
+            place = folder / f"case-{number}"
+            place.mkdir()
+            target = _target(case, place, journal)
+            with running(target) as setup:
+                cores = capabilities().cores
+                taken = target.describe().limits
+                free = tuple(core for core in cores if taken is None or core not in taken.cores)
+                workload = Workload((Payload("empty object", b"{}"),), "application/json")
+                destination = Destination(target.describe().base_url, workload, free or cores)
+                slo = Slo(tuple(LatencyObjective(q, UNREACHABLE_S) for q in QUANTILES))
+                record = describe_target(target, setup, 1.0)
+                probe = Probe(engine, target, record, destination, slo, seed=20261121 + number)
+                probe.warm_up()
+                found += _compare(case, _measured(probe, case, duration_s))
+    return tuple(found)
+
+
+def _target(case: Case, place: Path, journal: Journal) -> ProcessTarget:
+    server = DemoServer(servers=case.servers, service=case.service, seed=7)
+    return ProcessTarget(ProcessSpec(server.command()), Sizing(vcpus=1), place, journal)
+
+
+def _measured(probe: Probe, case: Case, duration_s: float) -> Measurement:
+    never_decided = 10**9
+    step = OpenStep(case.rate_rps, duration_s, never_decided)
+    measured = probe.take(step).measurement
+    for _ in range(TRIES - 1):
+        if measured.validity.status is not Status.INVALID:
+            return measured
+        measured = probe.take(step).measurement
+    if measured.validity.status is Status.INVALID:
+        reasons = "; ".join(f"{fault.found} ({fault.advice})" for fault in measured.validity.faults)
+        raise InvalidMeasurement(f"{case.name}: INVALID {TRIES} times: {reasons}")
+    return measured
+
+
+def _compare(case: Case, measured: Measurement) -> list[Comparison]:
+    rows = []
+    for quantile in QUANTILES:
+        seconds = measured.latency_at(quantile)
+        rows.append(
+            Comparison(
+                case.name,
+                quantile,
+                case.truth_s[quantile],
+                seconds.value,
+                seconds.low,
+                seconds.high,
+                measured.validity.status,
+            )
+        )
+    return rows
