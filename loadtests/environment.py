@@ -18,7 +18,7 @@ __all__ = ["Environment", "capture_environment", "utc_now"]
 class Environment(BaseModel):
     """Measurements from different environments are never averaged.
 
-    cpu_family, cpu_model_number: as /proc/cpuinfo counts them; on ARM the implementer and the part.
+    cpu_family, cpu_model_number: as /proc/cpuinfo counts them; on ARM implementer and part.
     cores: that this process may use.
     """
 

@@ -1,8 +1,9 @@
 """The load generator: the only module that imports Locust, and a program of its own.
 
-`python -m loadtests.locustfile` reads jobs, one JSON object a line, and answers in JSON lines. Locust
-patches the standard library on import and any other work in its process is measurement error, so it
-shares a process with nothing. It sends; it judges nothing: Locust's statistics round to two digits.
+`python -m loadtests.locustfile` reads jobs, one JSON object a line, and answers in JSON lines.
+Locust patches the standard library on import, and any other work in its process is measurement
+error, so it shares a process with nothing. It sends and judges nothing: Locust's own statistics
+round to two digits.
 
 Jobs      {"job": "open" | "closed" | "stop" | "quit", …} (`Job` in loadtests.runner)
 Answers   ready, started, progress (four a second), finished, failed
@@ -19,6 +20,7 @@ import resource
 import struct
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 PROGRESS_EVERY_S = 0.25
 LEAD_IN_S = 0.05  # so that the first request is not late for want of a running loop
 RECORD = struct.Struct("<qqqqHHHHQ")
+OK_CLASS = 2  # of HTTP statuses
 SUCCEEDED, REFUSED, BROKEN, TIMED_OUT, DROPPED, UNFINISHED = range(6)
 
 
@@ -65,7 +68,7 @@ class Recorder:
     """Samples in memory until the next flush; the time in flight counted apart from them."""
 
     def __init__(self, file: str, start_s: float) -> None:
-        self._file = open(file, "ab", buffering=0)  # noqa: SIM115 - open for the whole job
+        self._file = Path(file).open("ab", buffering=0)  # noqa: SIM115 - open for the whole job
         self._pending = bytearray()
         self.start_s = start_s
         self.counts = [0] * 6
@@ -78,7 +81,14 @@ class Recorder:
         self._changed_s = now_s
         self.in_flight += change
 
-    def add(self, times: tuple[float, float, float, float], status: int, payload: int, outcome: int, size: int) -> None:
+    def add(
+        self,
+        times: tuple[float, float, float, float],
+        status: int,
+        payload: int,
+        outcome: int,
+        size: int,
+    ) -> None:
         start_s = self.start_s
         due, sent, first, done = times
         self.counts[outcome] += 1
@@ -132,7 +142,7 @@ class Load:
             first_s = clock()
             status = response.status_code
             size = len(response.read())
-            outcome = SUCCEEDED if 200 <= status < 300 else REFUSED
+            outcome = SUCCEEDED if status // 100 == OK_CLASS else REFUSED
         except (TimeoutError, gevent_socket.timeout):
             outcome = TIMED_OUT
         except (OSError, ValueError, RuntimeError, EOFError):
@@ -144,10 +154,15 @@ class Load:
         self.user.report(done_s - due_s, size, outcome)
 
     def open_loop(self) -> None:
-        """Walks the schedule; a request that finds every connection busy is dropped and counted."""
+        """Walks the schedule; a request that finds all connections busy is dropped and counted."""
         due = np.load(self.job["schedule_file"]).tolist()
         payloads = np.load(self.job["choices_file"]).tolist()
-        timer, recorder, clock, pool = PreciseTimer(), self.recorder, time.perf_counter, self.job["pool"]
+        timer, recorder, clock, pool = (
+            PreciseTimer(),
+            self.recorder,
+            time.perf_counter,
+            self.job["pool"],
+        )
         start_s, loop = recorder.start_s, gevent.get_hub().loop
         for offset_s, payload in zip(due, payloads, strict=True):
             due_s = start_s + offset_s
@@ -165,7 +180,7 @@ class Load:
                 self.greenlets.append(gevent.spawn(self._serve, (due_s, payload)))
 
     def _serve(self, request: tuple[float, int]) -> None:
-        """A greenlet that sends what it is handed, again and again: spawning costs more than sending."""
+        """Sends what it is handed, again and again: a spawn for each request costs more."""
         hub = gevent.get_hub()
         while True:
             self.handed_over -= 1
@@ -180,7 +195,9 @@ class Load:
         choices = np.load(self.job["choices_file"]).tolist()
         timer = PreciseTimer()
         timer.sleep_until(self.recorder.start_s)
-        self.greenlets = [gevent.spawn(self._repeat, choices, n) for n in range(self.job["concurrency"])]
+        self.greenlets = [
+            gevent.spawn(self._repeat, choices, n) for n in range(self.job["concurrency"])
+        ]
         gevent.joinall(self.greenlets)
 
     def _repeat(self, choices: list[int], offset: int) -> None:
@@ -236,7 +253,7 @@ class ScheduleUser(FastHttpUser):
 class Engine:
     def __init__(self) -> None:
         self.environment = Environment(user_classes=[ScheduleUser])
-        self.environment.engine = self
+        self.environment.engine = self  # type: ignore[attr-defined] # for the user to find
         self.runner = self.environment.create_local_runner()
         self.jobs: Queue[dict[str, Any]] = Queue()
         self.load: Load | None = None
@@ -306,8 +323,7 @@ def say(message: dict[str, Any]) -> None:
 
 
 def _read(file: str) -> bytes:
-    with open(file, "rb") as opened:
-        return opened.read()
+    return Path(file).read_bytes()
 
 
 def _lines(fd: int) -> Any:  # noqa: ANN401 - whatever JSON holds
@@ -322,12 +338,12 @@ def _lines(fd: int) -> Any:  # noqa: ANN401 - whatever JSON holds
 
 
 def main() -> None:
-    setup_logging("WARNING")
+    setup_logging("WARNING")  # type: ignore[no-untyped-call]
     engine = Engine()
     failing: Callable[[Exception], None] = lambda error: say(  # noqa: E731 - one use
         {"event": "failed", "message": f"{type(error).__name__}: {error}"}
     )
-    engine.environment.events.user_error.add_listener(
+    engine.environment.events.user_error.add_listener(  # type: ignore[no-untyped-call]
         lambda user_instance, exception, tb: failing(exception)  # noqa: ARG005 - Locust's names
     )
     try:

@@ -1,4 +1,4 @@
-"""The summary of one run of load against one target: what crosses into the store and the models."""
+"""The summary of one run of load against one target: what the store and the models get."""
 
 from __future__ import annotations
 
@@ -190,13 +190,15 @@ def summarise_open(
 def summarise_closed(samples: Samples, facts: RunFacts) -> Measurement:
     """A closed loop has no latency of its own: nobody was kept waiting to be sent."""
     steady = _after_warmup(samples)
-    return _summary(samples, steady, facts, (), check_closed(samples, facts.generator, facts.neighbour_share))
+    return _summary(
+        samples, steady, facts, (), check_closed(samples, facts.generator, facts.neighbour_share)
+    )
 
 
 def with_objectives(
     measured: Measurement, samples: Samples, objectives: Iterable[LatencyObjective]
 ) -> Measurement:
-    """The same open-loop run, its latency summarised for other objectives; a closed one as it is."""
+    """An open-loop run with its latency summarised for other objectives; a closed one as it is."""
     if measured.load.loop == "closed":
         return measured
     steady = _after_warmup(samples)
@@ -254,10 +256,14 @@ def _summary(
         achieved_rps=sent / facts.elapsed_s,
         throughput_rps=steady.succeeded / span_s,
         latency=latency,
-        service=tuple(_quantile(service, quantile) for quantile in QUANTILES) if len(service) else (),
+        service=tuple(_quantile(service, quantile) for quantile in QUANTILES)
+        if len(service)
+        else (),
         service_mean_s=float(service.mean()) if len(service) else None,
         service_cv=float(service.std() / service.mean()) if len(service) else None,
-        lateness_p99_s=float(np.quantile(steady.lateness_s, 0.99)) if len(steady.lateness_s) else None,
+        lateness_p99_s=float(np.quantile(steady.lateness_s, 0.99))
+        if len(steady.lateness_s)
+        else None,
         error_ratio=Interval.of(ratio_bound(bad, len(samples))),
         in_flight=facts.generator.in_flight_s / facts.elapsed_s,
         response_bytes_mean=float(samples.records["bytes"][samples.is_success].mean())

@@ -21,7 +21,7 @@ GUEST_COLUMNS = (8, 9)  # counted in user and nice already
 
 @dataclass(frozen=True, slots=True)
 class CoreClock:
-    """busy_s: of the cores together since boot, hypervisor steal included; own_s: of this process."""
+    """busy_s: of the cores together since boot, steal included; own_s: of this process."""
 
     busy_s: float
     own_s: float
@@ -42,8 +42,9 @@ class CoreClock:
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """cpu_s: used on the target's cores by neither the target nor the load test; vcpus: how many
-    cores those are.
+    """What was used on the target's cores by neither the target nor the load test.
+
+    vcpus: how many cores those are.
     """
 
     cpu_s: float

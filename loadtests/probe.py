@@ -105,7 +105,9 @@ class Probe:
             duration_s=step.duration_s,
             seed=self.seed,
         )
-        facts = self._facts(run, load, started_at, before, over_saturated=watch.over_saturated, due=len(due_s))
+        facts = self._facts(
+            run, load, started_at, before, over_saturated=watch.over_saturated, due=len(due_s)
+        )
         return Measured(summarise_open(run.samples, facts, self.slo.latency), run.samples)
 
     def _facts(
@@ -137,12 +139,14 @@ class Probe:
     def _reading(self) -> _Reading:
         limits = self.target.describe().limits
         cores = () if limits is None else limits.cores
-        return _Reading(time.perf_counter(), self.target.usage(), CoreClock.read(cores), len(cores))
+        return _Reading(
+            time.perf_counter(), self.target.usage(), CoreClock.read(cores), len(cores)
+        )
 
     def _neighbour_share(
         self, before: _Reading, after: _Reading, use: TargetUse, run: EngineRun
     ) -> float | None:
-        """What the target's cores did, less the target, and less the load test where it shares them."""
+        """What the target's cores did, less target and load test."""
         if use.cpu_s is None or before.cores == 0:
             return None
         ours_s = use.cpu_s
@@ -189,8 +193,8 @@ def search_capacity(
 ) -> tuple[Capacity, tuple[Evidence, ...]]:
     """Steps until the search has its answer. A step found in `stored` (by key) is not run again.
 
-    finished: called with each new measurement before the next begins. Raises InvalidMeasurement when
-    a step stays INVALID for three tries.
+    finished: called with each new measurement before the next begins. Raises InvalidMeasurement
+    when a step stays INVALID for three tries.
     """
     history: tuple[Evidence, ...] = ()
     warm = False
@@ -220,7 +224,9 @@ def _take_valid(probe: Probe, step: Step, finished: Callable[[str, Measured], No
         measured = probe.take(step)
     if measured.measurement.validity.status is Status.INVALID:
         finished(f"{step.key}-invalid-{TRIES}", measured)
-        faults = "; ".join(f"{each.found} ({each.advice})" for each in measured.measurement.validity.faults)
+        faults = "; ".join(
+            f"{each.found} ({each.advice})" for each in measured.measurement.validity.faults
+        )
         raise InvalidMeasurement(
             f"{probe.record.label}: the measurement is INVALID, {TRIES} times: {faults}",
             hint="an INVALID measurement ranks nothing; what was measured is kept",

@@ -83,7 +83,7 @@ class EngineRun:
 
 
 class Engine:
-    """One load generator, used for one job after another; a start costs half a second, a job a few ms.
+    """One load generator for one job after another: a start costs half a second, a job a few ms.
 
     Not for use from several threads. Raises EngineFailed when the process ends, says it failed, or
     falls silent.
@@ -98,7 +98,7 @@ class Engine:
         self._entry = self._journal.process("load generator")
         self._log = self._folder / "engine.log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "loadtests.locustfile"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -154,7 +154,9 @@ class Engine:
                     self._say({"job": "stop", "reason": reason})
         raise EngineFailed(f"the load generator ended during a job: {self._last_words()}")
 
-    def _message(self, destination: Destination, job: OpenJob | ClosedJob, file: Path) -> dict[str, Any]:
+    def _message(
+        self, destination: Destination, job: OpenJob | ClosedJob, file: Path
+    ) -> dict[str, Any]:
         choices = self._folder / f"job-{self._jobs}.choices.npy"
         np.save(choices, job.payloads)
         message: dict[str, Any] = {
@@ -192,7 +194,7 @@ class Engine:
         file.unlink()
         if len(records) != answer["recorded"]:
             raise EngineFailed(
-                f"the load generator recorded {answer['recorded']} samples and {len(records)} arrived",
+                f"the generator recorded {answer['recorded']} samples, {len(records)} arrived",
                 hint="is the disk of the temporary folder full?",
             )
         return EngineRun(
@@ -222,7 +224,7 @@ class Engine:
             raise EngineFailed(f"the load generator did not start: {self._last_words()}")
 
     def _answers(self, silent_for_s: float = SILENT_FOR_S) -> Iterator[dict[str, Any]]:
-        """Until the process ends. Raises EngineFailed when it says so, or says nothing for too long."""
+        """Until the process ends. Raises EngineFailed when it says so, or falls silent."""
         heard_s = time.perf_counter()
         while True:
             if not self._selector.select(timeout=0.5):

@@ -56,7 +56,8 @@ class Validity(BaseModel):
     def of(cls, faults: list[Fault]) -> Validity:
         statuses = {fault.status for fault in faults}
         worst = next(
-            (each for each in (Status.INVALID, Status.INCONCLUSIVE) if each in statuses), Status.VALID
+            (each for each in (Status.INVALID, Status.INCONCLUSIVE) if each in statuses),
+            Status.VALID,
         )
         return cls(status=worst, faults=tuple(faults))
 
@@ -65,8 +66,8 @@ class Validity(BaseModel):
 class GeneratorFacts:
     """What the load generator says of itself.
 
-    cpu_s over wall_s: its share of one core. in_flight_s: integral of requests in flight over time,
-    counted apart from the samples.
+    cpu_s over wall_s: its share of one core. in_flight_s: integral of requests in flight over
+    time, counted apart from the samples.
     """
 
     cpu_s: float
@@ -163,7 +164,7 @@ def _lateness(evidence: OpenEvidence) -> Fault | None:
         status=Status.INVALID,
         found=f"1 % of the requests left {late_s * 1e3:.2g} ms or more after they were due "
         f"(at most {allowed * 1e3:.2g} ms would do)",
-        advice="other work took the generator's core: stop it, or leave the generator a core of its own",
+        advice="other work took the generator's core: stop it, or give the generator its own",
     )
 
 
@@ -173,7 +174,7 @@ def _dropped(evidence: OpenEvidence) -> Fault | None:
     return Fault(
         check="dropped",
         status=Status.INVALID,
-        found=f"{evidence.samples.dropped} requests were due and never sent: every connection was busy",
+        found=f"{evidence.samples.dropped} due requests were not sent: every connection was busy",
         advice="raise the number of connections, or lower the rate",
     )
 
@@ -202,7 +203,7 @@ def _neighbours(share: float | None) -> Fault | None:
 
 
 def _little(evidence: OpenEvidence) -> Fault | None:
-    """L = λW (Little 1961): time in flight by the engine's own count against the sum over samples."""
+    """L = λW (Little 1961): time in flight by the engine's count against the sum of samples."""
     records = evidence.samples.records[evidence.samples.is_sent]
     if len(records) == 0 or evidence.generator.in_flight_s <= 0:
         return None
@@ -213,7 +214,7 @@ def _little(evidence: OpenEvidence) -> Fault | None:
     return Fault(
         check="little",
         status=Status.INVALID,
-        found=f"the samples hold {ratio:.1%} of the time that requests were in flight (Little's law)",
+        found=f"the samples hold {ratio:.1%} of the time requests were in flight (Little's law)",
         advice="samples were lost or a clock stepped: run it again",
     )
 

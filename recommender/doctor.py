@@ -46,7 +46,9 @@ class Finding:
     advice: str | None = None
 
 
-def examine(data_folder: Path, journal: Journal, book: PriceBook, today: date) -> tuple[Finding, ...]:
+def examine(
+    data_folder: Path, journal: Journal, book: PriceBook, today: date
+) -> tuple[Finding, ...]:
     return tuple(
         finding
         for group in (
@@ -99,7 +101,7 @@ def _limits() -> Iterator[Finding]:
             Level.NOTE,
             "control groups",
             "none writable",
-            "CPU sizes by affinity, memory by watching; fractions of a core need root or delegation",
+            "CPU sizes by affinity, memory by watching; part of a core needs root or delegation",
         )
     else:
         yield Finding(

@@ -82,8 +82,10 @@ class Outcome:
 
 
 def default_sizes(cores: int) -> tuple[float, ...]:
-    """Whole vCPUs: 1, 2 and 4 as far as they fit; with a core to spare for the generator where the
-    machine has more than two, and beside it on the same cores where not.
+    """Whole vCPUs: 1, 2 and 4 as far as they fit.
+
+    With a core to spare for the generator where the machine has more than two, and beside it on
+    the same cores where not.
     """
     most = cores if cores <= 2 else cores - 1  # noqa: PLR2004 - two sizes tell how it scales
     return tuple(size for size in (1.0, 2.0, LARGEST_QUICK_VCPUS) if size <= most)
@@ -115,9 +117,7 @@ def resume_quick(run: Run, request: QuickRequest, workplace: Workplace) -> Outco
     return _measure(workplace.store.claim(run.id, this_process()), request, workload, workplace)
 
 
-def _measure(
-    run: Run, request: QuickRequest, workload: Workload, workplace: Workplace
-) -> Outcome:
+def _measure(run: Run, request: QuickRequest, workload: Workload, workplace: Workplace) -> Outcome:
     store = workplace.store
     try:
         session = _Session(run, request, workload, workplace)
@@ -155,7 +155,9 @@ class _Session:
             model_dir = self.request.model_dir(self.workplace.cache_folder)
             with Engine(folder / "engine", self.workplace.journal) as engine:
                 for number, size in enumerate(todo):
-                    place = _Place(folder / f"size-{number}", engine, model_dir, len(todo) - number)
+                    place = _Place(
+                        folder / f"size-{number}", engine, model_dir, len(todo) - number
+                    )
                     try:
                         self._measure_size(size, place)
                     except (InvalidMeasurement, TargetDied) as error:
@@ -168,9 +170,7 @@ class _Session:
         self.workplace.progress("ranking", None)
         measured = read_run(self.workplace.store, self.run, self.request.slo)
         earlier_s = sum(
-            each.measurement.elapsed_s
-            for steps in self.stored.values()
-            for each in steps.values()
+            each.measurement.elapsed_s for steps in self.stored.values() for each in steps.values()
         )
         measured = replace(measured, seconds=time.perf_counter() - self.began_s + earlier_s)
         sizes = [each.measurement.response_bytes_mean for each in measured.measurements]
@@ -219,7 +219,9 @@ class _Session:
             probe = Probe(
                 engine=place.engine,
                 target=target,
-                record=describe_target(target, setup, self.request.vcpus, self.request.measured_on),
+                record=describe_target(
+                    target, setup, self.request.vcpus, self.request.measured_on
+                ),
                 destination=Destination(
                     described.base_url,
                     self.workload,
@@ -297,7 +299,7 @@ def _process_spec(request: QuickRequest, model_dir: Path | None) -> ProcessSpec:
 
 
 def _generator_cores(target: Target) -> tuple[int, ...] | None:
-    """Those the target leaves; all of them where it leaves none or its cores are not ours to know."""
+    """Those the target leaves; all where it leaves none, or its cores are not ours to know."""
     cores = capabilities().cores
     limits = target.describe().limits
     free = () if limits is None else tuple(core for core in cores if core not in limits.cores)
@@ -309,4 +311,6 @@ def _describe(step: Step) -> str:
         case ClosedStep(concurrency):
             return f"{concurrency} request{'s' if concurrency > 1 else ''} at a time"
         case _:
-            return f"open loop at {step.rate_rps:.3g} req/s, {math.ceil(step.duration_s)} s at most"
+            return (
+                f"open loop at {step.rate_rps:.3g} req/s, {math.ceil(step.duration_s)} s at most"
+            )

@@ -1,4 +1,4 @@
-"""Is the instrument right? The built-in server's service times are known, so its latencies are too."""
+"""Is the instrument right? The built-in server's latencies are known by theory."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def run_self_test(
     found: list[Comparison] = []
     with journal.workspace() as folder, Engine(folder / "engine", journal) as engine:
         for number, case in enumerate(CASES):
-            progress(f"{case.name}: {case.rate_rps:.0f} req/s", (len(CASES) - number) * (duration_s + 1))
+            progress(
+                f"{case.name}: {case.rate_rps:.0f} req/s", (len(CASES) - number) * (duration_s + 1)
+            )
             place = folder / f"case-{number}"
             place.mkdir()
             target = _target(case, place, journal)
@@ -141,7 +143,9 @@ def _measured(probe: Probe, case: Case, duration_s: float) -> Measurement:
             return measured
         measured = probe.take(step).measurement
     if measured.validity.status is Status.INVALID:
-        reasons = "; ".join(f"{fault.found} ({fault.advice})" for fault in measured.validity.faults)
+        reasons = "; ".join(
+            f"{fault.found} ({fault.advice})" for fault in measured.validity.faults
+        )
         raise InvalidMeasurement(f"{case.name}: INVALID {TRIES} times: {reasons}")
     return measured
 

@@ -57,8 +57,8 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Which instance serves this model container most cheaply, and how sure is that?
 
-    Start with `recommender quick`: it measures the bundled sample container on this machine and ranks
-    what would serve it. No cloud account and no Docker are needed.
+    Start with `recommender quick`: it measures the bundled sample container on this machine and
+    ranks what would serve it. No cloud account and no Docker are needed.
     """
 
 
@@ -73,7 +73,10 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        _say("stopped", "see it with `recommender list`; go on with `recommender quick --resume RUN`")
+        _say(
+            "stopped",
+            "see it with `recommender list`; go on with `recommender quick --resume RUN`",
+        )
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

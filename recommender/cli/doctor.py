@@ -25,7 +25,9 @@ WRONG = 4
 
 
 @click.command("doctor")
-@click.option("--self-test", is_flag=True, help="Measure the built-in server, whose truth is known.")
+@click.option(
+    "--self-test", is_flag=True, help="Measure the built-in server, whose truth is known."
+)
 @click.option(
     "--duration-s", type=click.FloatRange(2, 600), default=20.0, show_default=True,
     help="Of each of the self-test's four cases.",
@@ -60,14 +62,19 @@ def _document(
     return {
         "findings": [asdict(finding) for finding in findings],
         "self_test": [
-            asdict(row) | {"error_ratio": row.error_ratio, "is_right": row.is_right} for row in rows
+            asdict(row) | {"error_ratio": row.error_ratio, "is_right": row.is_right}
+            for row in rows
         ],
     }
 
 
 def _findings(findings: tuple[Finding, ...]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
-    marks = {Level.OK: "[green]ok[/]", Level.NOTE: "[yellow]note[/]", Level.PROBLEM: "[red]problem[/]"}
+    marks = {
+        Level.OK: "[green]ok[/]",
+        Level.NOTE: "[yellow]note[/]",
+        Level.PROBLEM: "[red]problem[/]",
+    }
     for finding in findings:
         text = finding.found if finding.advice is None else f"{finding.found}: {finding.advice}"
         table.add_row(marks[finding.level], finding.what, text)
@@ -75,7 +82,9 @@ def _findings(findings: tuple[Finding, ...]) -> Table:
 
 
 def _comparisons(rows: tuple[Comparison, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", title="Self-test", title_justify="left")
+    table = Table(
+        box=None, pad_edge=False, header_style="bold", title="Self-test", title_justify="left"
+    )
     table.add_column("queue", no_wrap=True)
     for name in ("quantile", "theory ms", "measured ms", "95 % interval", "error"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -86,7 +95,7 @@ def _comparisons(rows: tuple[Comparison, ...]) -> Table:
             f"p{row.quantile * 100:g}",
             _ms(row.truth_s),
             _ms(row.measured_s),
-            f"{_ms(row.low_s)}–{_ms(row.high_s)}",
+            f"{_ms(row.low_s)} to {_ms(row.high_s)}",
             "" if row.error_ratio is None else f"{row.error_ratio:+.1%}",
             "[green]right[/]" if row.is_right else "[red]WRONG[/]",
         )

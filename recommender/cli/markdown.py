@@ -29,7 +29,8 @@ def to_markdown(recommendation: Recommendation, selection: Selection) -> str:
     evidence, cost = recommendation.evidence, recommendation.cost_of_measuring
     lines += ["", "## Evidence", ""]
     lines += [
-        f"- {each.key}: {each.load}, {each.requests} requests, {each.throughput_rps:.4g} req/s, {each.validity}"
+        f"- {each.key}: {each.load}, {each.requests} requests, "
+        f"{each.throughput_rps:.4g} req/s, {each.validity}"
         for each in evidence.measurements
     ]
     lines += [
@@ -45,7 +46,8 @@ def _ranked(recommendation: Recommendation, selection: Selection) -> list[str]:
         "|--:|---|---|--:|--:|--:|--:|---|",
     ]
     lines += [
-        f"| {each.rank} | {each.option.text}{' ★' if each.frontier else ''} | {group_of(each.option)} "
+        f"| {each.rank} | {each.option.text}{' ★' if each.frontier else ''} "
+        f"| {group_of(each.option)} "
         f"| {usd(each.cost.usd_per_month)} | {usd(each.cost.usd_per_million)} "
         f"| {interval_ms(each.performance)} | {each.probability_best:.0%} "
         f"| {each.performance.basis.value} |"

@@ -36,11 +36,17 @@ def open_chosen_store(url: str | None) -> Store:
 
 def output_options(function: Function) -> Function:
     for option in (
-        click.option("--no-color", is_flag=True, help="No colours (as NO_COLOR in the environment)."),
+        click.option(
+            "--no-color", is_flag=True, help="No colours (as NO_COLOR in the environment)."
+        ),
         click.option("--all", "show_all", is_flag=True, help="Every ranked and rejected option."),
         click.option("--top", default=5, show_default=True, help="Cheapest options to show."),
-        click.option("--markdown", metavar="FILE", help="Write the answer as Markdown; - for stdout."),
-        click.option("--json", "json_file", metavar="FILE", help="Write the answer as JSON; - for stdout."),
+        click.option(
+            "--markdown", metavar="FILE", help="Write the answer as Markdown; - for stdout."
+        ),
+        click.option(
+            "--json", "json_file", metavar="FILE", help="Write the answer as JSON; - for stdout."
+        ),
     ):
         function = option(function)
     return function
@@ -50,7 +56,8 @@ def constraints_options(function: Function) -> Function:
     """Names equal the fields of `Constraints`; None leaves a field as it was."""
     for option in (
         click.option(
-            "--confidence", type=click.FloatRange(0.5, 1, min_open=True, max_open=True), metavar="SHARE",
+            "--confidence", metavar="SHARE",
+            type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
             help="With which a fleet must meet the SLO.  [default: 0.8]",
         ),
         click.option(
@@ -58,7 +65,8 @@ def constraints_options(function: Function) -> Function:
             help="Spread replicas over N zones, so that losing one keeps the SLO.  [default: 1]",
         ),
         click.option(
-            "--headroom", "headroom_ratio", type=click.FloatRange(0, 1, max_open=True), metavar="SHARE",
+            "--headroom", "headroom_ratio", metavar="SHARE",
+            type=click.FloatRange(0, 1, max_open=True),
             help="Share of the capacity kept free at peak.  [default: 0.2]",
         ),
         click.option(
@@ -84,7 +92,9 @@ def constraints_options(function: Function) -> Function:
     return function
 
 
-def constraint_changes(given: dict[str, Any], *, default_arch: str | None = None) -> dict[str, Any]:
+def constraint_changes(
+    given: dict[str, Any], *, default_arch: str | None = None
+) -> dict[str, Any]:
     """Only what was asked for; takes its names out of `given`."""
     names = (
         "region", "architectures", "platforms", "purchases", "instance_types",

@@ -52,7 +52,9 @@ class _Lines:
         what = doing.partition(" (")[0]
         if what != self._last:
             elapsed_s = time.perf_counter() - self._began_s
-            self._console.print(f"[{elapsed_s:5.1f} s] {doing}{_left(left_s)}", markup=False, soft_wrap=True)
+            self._console.print(
+                f"[{elapsed_s:5.1f} s] {doing}{_left(left_s)}", markup=False, soft_wrap=True
+            )
             self._last = what
 
 

@@ -29,23 +29,69 @@ DEFAULT_TRAFFIC = "100rps"
 DEFAULT_SLO = "p95<100ms, error_rate<1%"
 
 
-@click.command("quick", epilog="Without --command, --url or --model the bundled sample container is measured.")
-@click.option("--command", metavar="CMD", help="Starts your model server; {port} becomes the port to listen on.")
+@click.command(
+    "quick", epilog="Without --command, --url or --model the bundled sample container is measured."
+)
+@click.option(
+    "--command",
+    metavar="CMD",
+    help="Starts your model server; {port} becomes the port to listen on.",
+)
 @click.option("--url", metavar="URL", help="A server that already runs; measured as it is.")
-@click.option("--model", metavar="DIR", help="Model artefacts for the sample serving stack (model.joblib, as in /opt/ml/model).")
-@click.option("--payload", "payloads", multiple=True, metavar="FILE…", help="Request bodies, one a file; several files or a glob.")
+@click.option(
+    "--model",
+    metavar="DIR",
+    help="Model artefacts for the sample serving stack (model.joblib, as in /opt/ml/model).",
+)
+@click.option(
+    "--payload",
+    "payloads",
+    multiple=True,
+    metavar="FILE…",
+    help="Request bodies, one a file; several files or a glob.",
+)
 @click.argument("more_payloads", nargs=-1, metavar="")
 @click.option("--content-type", metavar="TYPE", help="Of the payload.  [default: by file name]")
-@click.option("--path", default="/invocations", show_default=True, help="Where requests are posted.")
-@click.option("--env", "environment", multiple=True, metavar="NAME=VALUE", help="For the server; may be given again.")
-@click.option("--traffic", metavar="RATE|CSV", help=f"50rps, 500rpm, 1.2M/day, or a CSV of requests per hour.  [default: {DEFAULT_TRAFFIC}]")
+@click.option(
+    "--path", default="/invocations", show_default=True, help="Where requests are posted."
+)
+@click.option(
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="For the server; may be given again.",
+)
+@click.option(
+    "--traffic",
+    metavar="RATE|CSV",
+    help=f"50rps, 500rpm, 1.2M/day, or a CSV of requests per hour.  [default: {DEFAULT_TRAFFIC}]",
+)
 @click.option("--slo", metavar="SLO", help=f"Objectives.  [default: {DEFAULT_SLO}]")
 @click.option("--vcpus", type=float, metavar="N[,N]", help="With --url: the vCPUs it runs on.")
-@click.option("--sizes", metavar="N,N", help="vCPUs to measure at.  [default: 1, 2 and 4 as they fit]")
+@click.option(
+    "--sizes", metavar="N,N", help="vCPUs to measure at.  [default: 1, 2 and 4 as they fit]"
+)
 @click.option("--memory-gib", type=float, metavar="GIB", help="Memory limit of the server.")
-@click.option("--measured-on", metavar="TYPE", help="This machine (or the URL's) is an instance of this type: what is measured stands for it.")
-@click.option("--measure-s", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="Longest open-loop run at each size.")
-@click.option("--startup-timeout-s", type=click.FloatRange(1, 3600), default=480.0, show_default=True, help="Until /ping must answer 200.")
+@click.option(
+    "--measured-on",
+    metavar="TYPE",
+    help="This machine (or the URL's) is of this type: what is measured stands for it.",
+)
+@click.option(
+    "--measure-s",
+    type=click.FloatRange(1, 3600),
+    default=10.0,
+    show_default=True,
+    help="Longest open-loop run at each size.",
+)
+@click.option(
+    "--startup-timeout-s",
+    type=click.FloatRange(1, 3600),
+    default=480.0,
+    show_default=True,
+    help="Until /ping must answer 200.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the arrival times.")
 @click.option("--resume", metavar="RUN", help="Go on with a run that was interrupted.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
@@ -55,8 +101,9 @@ DEFAULT_SLO = "p95<100ms, error_rate<1%"
 def quick_command(**given: Any) -> None:  # noqa: ANN401 - click's own values
     """Measure a model container on this machine and rank what would serve it.
 
-    The container is started as a process under each CPU size this machine can give, load-tested, and
-    carried over to every SageMaker, serverless, EC2 and spot offer of the price book, at your traffic.
+    The container is started as a process under each CPU size this machine can give, load-tested,
+    and carried over to every SageMaker, serverless, EC2 and spot offer of the price book, at your
+    traffic.
     """
     output = Output.taken_from(given)
     quiet, resume, store_url = given.pop("quiet"), given.pop("resume"), given.pop("store_url")

@@ -38,7 +38,9 @@ def show_command(run: str, store_url: str | None, **given: Any) -> None:  # noqa
 
 @click.command("list")
 @click.option("--limit", default=20, show_default=True, help="Newest runs to list.")
-@click.option("--status", type=click.Choice([each.lower() for each in RunStatus]), help="These only.")
+@click.option(
+    "--status", type=click.Choice([each.lower() for each in RunStatus]), help="These only."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, to stdout.")
 @store_option
 def list_command(limit: int, status: str | None, *, as_json: bool, store_url: str | None) -> None:

@@ -2,13 +2,22 @@ from __future__ import annotations
 
 import json
 
+from typing import TYPE_CHECKING
+
 import click
 
 from recommender.demand import Demand
 from recommender.recommendation import Recommendation
 from recommender.request import QuickRequest
 
-DOCUMENTS = {"recommendation": Recommendation, "demand": Demand, "request": QuickRequest}
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+DOCUMENTS: dict[str, type[BaseModel]] = {
+    "recommendation": Recommendation,
+    "demand": Demand,
+    "request": QuickRequest,
+}
 
 
 @click.command("schema")

@@ -8,24 +8,21 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from recommender.explain import (
-    REASONS,
-    group_of,
-    rejected_by_reason,
-    select,
-    usd,
-    verdict,
-)
+from recommender.explain import REASONS, group_of, rejected_by_reason, select, usd, verdict
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from recommender.explain import Selection
-    from recommender.recommendation import Candidate, Performance, Recommendation
+    from recommender.recommendation import Candidate, Performance, Range, Recommendation, SizeFacts
 
 __all__ = ["interval_ms", "render"]
 
 EXAMPLES = 2
+LEGEND = (
+    "★ nothing is both cheaper and faster   ~ price derived by rule   "
+    "p95 at peak: median, 80 % interval   best: probability of being the cheapest"
+)
 
 
 def render(console: Console, recommendation: Recommendation, selection: Selection) -> None:
@@ -37,8 +34,7 @@ def render(console: Console, recommendation: Recommendation, selection: Selectio
     console.print()
     if recommendation.ranked:
         console.print(_ranked(recommendation, selection))
-        console.print(Text("★ nothing is both cheaper and faster   ~ price derived by rule   "
-                           "p95 and capacity at peak: median (80 % interval)", style="dim"))  # fmt: skip
+        console.print(Text(LEGEND, style="dim"))
     console.print(_rejected(recommendation, selection))
     console.print(_evidence(recommendation))
     console.print(Text("\nAssumed", style="bold"))
@@ -46,15 +42,18 @@ def render(console: Console, recommendation: Recommendation, selection: Selectio
         console.print(Text(f"  {line}", style="dim"))
     cost = recommendation.cost_of_measuring
     run = "" if recommendation.run is None else f"  Run {recommendation.run}."
-    console.print(Text(f"\nMeasured in {cost.seconds:.0f} s with {cost.requests:,} requests, for ${cost.usd}.{run}"))
+    measured = (
+        f"Measured in {cost.seconds:.0f} s with {cost.requests:,} requests, for ${cost.usd}."
+    )
+    console.print(Text(f"\n{measured}{run}"))
 
 
 def _ranked(recommendation: Recommendation, selection: Selection) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     table.add_column("#", justify="right")
     table.add_column("option", no_wrap=True)
     table.add_column("bought as", no_wrap=True)
-    for name in ("$/month", "$/million", "p95 ms", "capacity req/s", "busy", "best"):
+    for name in ("$/month", "$/million", "p95 ms", "req/s", "busy", "best"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("known by", no_wrap=True)
     shown = select(recommendation.ranked, selection)
@@ -77,11 +76,11 @@ def _row(each: Candidate) -> tuple[str, ...]:
     return (
         str(each.rank),
         f"{mark} {each.option.text}",
-        group_of(each.option),
+        group_of(each.option).removeprefix("SageMaker "),
         price + usd(each.cost.usd_per_month),
         usd(each.cost.usd_per_million),
         interval_ms(performance),
-        _capacity(performance),
+        _digits(performance.capacity_rps.median),
         f"{performance.utilization_ratio:.0%}",
         _share(each.probability_best),
         performance.basis.value,
@@ -89,15 +88,12 @@ def _row(each: Candidate) -> tuple[str, ...]:
 
 
 def interval_ms(performance: Performance) -> str:
-    interval = performance.interval
-    high = "∞" if interval.high is None else _digits(interval.high * 1e3)
-    return f"{_digits(interval.median * 1e3)} ({_digits(interval.low * 1e3)}–{high})"
+    return _interval(performance.interval, 1e3)
 
 
-def _capacity(performance: Performance) -> str:
-    capacity = performance.capacity_rps
-    high = "∞" if capacity.high is None else _digits(capacity.high)
-    return f"{_digits(capacity.median)} ({_digits(capacity.low)}–{high})"
+def _interval(values: Range, factor: float) -> str:
+    high = "∞" if values.high is None else _digits(values.high * factor)
+    return f"{_digits(values.median * factor)} ({_digits(values.low * factor)} to {high})"
 
 
 def _digits(value: float) -> str:
@@ -108,7 +104,7 @@ def _digits(value: float) -> str:
 
 def _share(probability: float) -> str:
     if probability == 0:
-        return "–"
+        return "-"
     return "<1%" if probability < 0.01 else f"{probability:.0%}"  # noqa: PLR2004
 
 
@@ -119,7 +115,8 @@ def _rejected(recommendation: Recommendation, selection: Selection) -> Group:
         shown = found if selection.show_all else found[:EXAMPLES]
         for each in shown:
             name = each.option.instance_type or each.option.accelerator or each.option.text
-            lines.append(Text(f"      {name} ({group_of(each.option)}): {each.detail}", style="dim"))
+            text = f"      {name} ({group_of(each.option)}): {each.detail}"
+            lines.append(Text(text, style="dim"))
         remedy = next((each.remedy for each in found if each.remedy), None)
         if remedy is not None:
             lines.append(Text(f"      → {remedy}", style="dim"))
@@ -129,26 +126,26 @@ def _rejected(recommendation: Recommendation, selection: Selection) -> Group:
 def _evidence(recommendation: Recommendation) -> Group:
     evidence = recommendation.evidence
     lines = [Text("\nMeasured here", style="bold")]
-    for size in evidence.sizes:
-        cpu = "" if size.cpu_s_per_request is None else f", {size.cpu_s_per_request * 1e3:.3g} CPU-ms a request"
-        memory = "" if size.memory_peak_bytes is None else f", {size.memory_peak_bytes / 2**20:.0f} MiB"
-        lines.append(
-            Text(
-                f"  {size.vcpus:g} vCPU: {size.capacity_rps:.3g} req/s at the SLO "
-                f"({size.capacity_low_rps:.3g}–{size.capacity_high_rps:.3g}, {size.basis}), "
-                f"saturated at {size.saturation_rps:.3g}{cpu}{memory}"
-            )
-        )
-    faults = [each for each in evidence.measurements if each.validity != "valid"]
-    for each in faults:
-        lines.append(Text(f"  {each.validity.upper()}: {each.key}: {'; '.join(each.faults)}", style="yellow"))
+    lines += [Text(_size(size)) for size in evidence.sizes]
+    lines += [
+        Text(f"  {each.validity.upper()}: {each.key}: {'; '.join(each.faults)}", style="yellow")
+        for each in evidence.measurements
+        if each.validity != "valid"
+    ]
     book = evidence.price_book
     lines.append(Text(f"  prices: book {book.name}, {book.age_days} days old"))
     if evidence.model.holdout_error is not None:
-        lines.append(
-            Text(
-                f"  carried to other machines with a median error of {evidence.model.holdout_error:.0%} "
-                "on machines held out"
-            )
-        )
+        error = f"{evidence.model.holdout_error:.0%}"
+        lines.append(Text(f"  median error on machines and workloads held out: {error}"))
     return Group(*lines)
+
+
+def _size(size: SizeFacts) -> str:
+    cpu_s, memory = size.cpu_s_per_request, size.memory_peak_bytes
+    cpu = "" if cpu_s is None else f", {cpu_s * 1e3:.3g} CPU-ms a request"
+    held = "" if memory is None else f", {memory / 2**20:.0f} MiB"
+    return (
+        f"  {size.vcpus:g} vCPU: {size.capacity_rps:.3g} req/s at the SLO "
+        f"({size.capacity_low_rps:.3g} to {size.capacity_high_rps:.3g}, {size.basis}), "
+        f"saturated at {size.saturation_rps:.3g}{cpu}{held}"
+    )

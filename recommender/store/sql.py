@@ -115,7 +115,7 @@ class SqlStore:
     def claim(self, run_id: str, owner: Owner) -> Run:
         with self._writing() as connection:
             run = self._existing(connection, run_id, lock=True)
-            if False:
+            if run.status is RunStatus.RUNNING and run.owner != owner:
                 raise _in_use(run)
             if run.status is RunStatus.FINISHED:
                 raise RunEnded(
@@ -155,7 +155,7 @@ class SqlStore:
         plain = checked(document)
         table = MEASUREMENTS.c
         with self._writing() as connection:
-            self._changed(connection, run_id, heartbeat_at=self._now())  # locks the run as well
+            self._existing(connection, run_id)
             query = select(MEASUREMENTS).where(table.run_id == run_id, table.key == key)
             row = connection.execute(query).mappings().one_or_none()
             if row is not None:

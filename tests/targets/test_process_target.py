@@ -84,7 +84,7 @@ def test_a_target_that_never_answers_the_ping_is_given_up_in_time(make_target):
 
 
 def test_a_target_on_another_port_says_which(make_target):
-    target = make_target("other-port", startup_timeout_s=2.0)
+    target = make_target("other-port", startup_timeout_s=1.0)
     with pytest.raises(TargetNotReady) as caught, running(target):
         pass
     (line,) = (line for line in target.log_tail() if line.startswith("listening on"))
@@ -247,6 +247,7 @@ def burned_s(target, verb):
     return target.usage().cpu_s - before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["burn", "burn-in-a-child"])
 def test_cpu_seconds_are_counted_over_the_whole_tree(make_target, verb):
     target = make_target()
@@ -256,6 +257,7 @@ def test_cpu_seconds_are_counted_over_the_whole_tree(make_target, verb):
 
 
 @pytest.mark.usefixtures("no_groups")
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["burn", "burn-in-a-child"])
 def test_cpu_seconds_are_counted_without_control_groups(make_target, verb):
     target = make_target()
@@ -264,6 +266,7 @@ def test_cpu_seconds_are_counted_without_control_groups(make_target, verb):
         assert target.usage().source == "process tree"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("needs_quota")
 def test_half_a_vcpu_gets_half_the_cpu(make_target):
     target = make_target(sizing=Sizing(vcpus=0.5))
