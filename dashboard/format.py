@@ -9,9 +9,8 @@ from recommender.explain import usd
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from recommender.recommendation import Range
-
 __all__ = [
+    "INTERVAL",
     "count",
     "decimal_text",
     "duration",
@@ -59,10 +58,10 @@ def rate(per_s: float) -> str:
     return f"{_digits(per_s)} req/s"
 
 
-def rate_range(found: Range) -> str:
-    if found.high is None:
-        return f"{_digits(found.low)} req/s or more"
-    return f"{_digits(found.low)}–{_digits(found.high)} req/s"
+def rate_range(low_per_s: float, high_per_s: float | None) -> str:
+    if high_per_s is None:
+        return f"{_digits(low_per_s)} req/s or more"
+    return f"{_digits(low_per_s)}–{_digits(high_per_s)} req/s"
 
 
 def percent(ratio: float) -> str:

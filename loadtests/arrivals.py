@@ -6,6 +6,7 @@ the same schedule wherever it runs (common random numbers between the configurat
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -30,8 +31,10 @@ def due_times(
     gap is cut off at the end.
     constant: one every 1/rate, from a phase drawn by the seed.
     """
-    if rate_rps <= 0 or duration_s <= 0:
-        raise UsageError(f"a schedule needs a rate and a duration above 0, not {rate_rps} for {duration_s} s")
+    if not all(math.isfinite(each) and each > 0 for each in (rate_rps, duration_s)):
+        raise UsageError(
+            f"a schedule needs a rate and a duration above 0, not {rate_rps} for {duration_s} s"
+        )
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0xA221]))
     match process:
         case "poisson":
@@ -44,7 +47,7 @@ def due_times(
 
 
 def payload_choices(count: int, payloads: int, *, seed: int) -> NDArray[np.uint16]:
-    """Which payload each request sends, shape (count,): every payload equally often, in random order."""
+    """Which payload each request sends, shape (count,): equally often each, in random order."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, 0x9A71]))
     rounds = -(-max(count, 1) // payloads)
     choices = np.tile(np.arange(payloads, dtype=np.uint16), (rounds, 1))

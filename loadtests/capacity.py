@@ -1,19 +1,22 @@
 """The largest rate that meets an SLO: a search that is a pure function of what was measured.
 
-Closed-loop runs at rising concurrency find the saturated throughput and the service times; a G/G/c
-simulation of those times places the boundary; one open-loop run confirms it, and only where the two
-disagree is the boundary bisected. Being a function of its history, an interrupted search goes on from
-what is stored.
+Closed-loop runs at rising concurrency find the saturated throughput and the service times; a
+G/G/c simulation of those times places the boundary; one open-loop run confirms it, and only where
+the two disagree is the boundary bisected. Being a function of its history, an interrupted search
+goes on from what is stored.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import norm
 
+from loadtests.errors import InvalidMeasurement
 from loadtests.measurement import judge_measurement
 from loadtests.queueing import latency_curve
 from loadtests.slo import Verdict
@@ -26,18 +29,33 @@ if TYPE_CHECKING:
     from loadtests.queueing import LatencyCurve
     from loadtests.slo import LatencyObjective, Slo
 
-__all__ = ["Capacity", "ClosedStep", "Evidence", "OpenStep", "SearchSettings", "ServiceModel", "conclude", "next_step", "service_model"]
+__all__ = [
+    "Capacity",
+    "ClosedStep",
+    "Evidence",
+    "OpenStep",
+    "SearchSettings",
+    "ServiceModel",
+    "conclude",
+    "next_step",
+    "service_model",
+    "tightest",
+]
 
 FLAT = 1.05  # throughput gained by doubling concurrency, below which it is flat
 MOST_SERVERS = 64
 FEWEST_RUNGS = 2
 BISECTED_TO = 0.05
+CONFIRMED_FROM = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """closed_requests, closed_s: each ladder step ends at the first of them. confirm_s: the longest
-    open-loop run. most_concurrency, most_open: the longest ladder, the most open-loop runs.
+    """How long to measure.
+
+    closed_requests, closed_s: each rung of the ladder ends at the first of them. confirm_s: the
+    longest open-loop run. most_concurrency: the last rung. most_open: the most open-loop runs.
+    confidence: of the interval that the model gives.
     """
 
     closed_requests: int = 600
@@ -85,7 +103,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class ServiceModel:
-    """servers: that work side by side. service_s: their times, scaled so that servers / mean is the
+    """The server as the ladder shows it.
+
+    servers: that work side by side. service_s: their times, scaled so that servers / mean is the
     saturated throughput. saturation_error: relative standard error of that throughput.
     """
 
@@ -106,8 +126,9 @@ class ServiceModel:
 class Capacity:
     """rate_rps with low and high at the settings' confidence.
 
-    basis: "confirmed" by an open-loop run, "bisected" between runs that met and missed, "model" when
-    no open-loop run could decide, "none" when not even one request at a time meets the SLO.
+    basis: "confirmed" by an open-loop run that met the SLO at 80 % of rate_rps or more, "bisected"
+    between runs that met and missed, "model" when no open-loop run said so much, "none" when not
+    even one request at a time meets the SLO.
     best_s: at one request at a time, the latency at the tightest objective's quantile.
     """
 
@@ -122,8 +143,16 @@ class Capacity:
 def next_step(
     history: tuple[Evidence, ...], slo: Slo, settings: SearchSettings
 ) -> Step | Capacity:
-    """What to measure next, or the answer."""
+    """What to measure next, or the answer.
+
+    Raises InvalidMeasurement when one request at a time was not answered even once.
+    """
     ladder = [each for each in history if isinstance(each.step, ClosedStep)]
+    if ladder and not _answers(ladder):
+        raise InvalidMeasurement(
+            "not one request was answered well, sent one at a time",
+            hint="look at the target's log and at its statuses; is the time-out long enough?",
+        )
     rung = _next_rung(ladder, settings)
     if rung is not None:
         return rung
@@ -145,9 +174,9 @@ class _Boundary:
 
 
 def conclude(history: tuple[Evidence, ...], slo: Slo, settings: SearchSettings) -> Capacity | None:
-    """The answer from what is there, under any SLO; None without two rungs of the ladder."""
+    """The answer from what is there, under any SLO; None without two rungs that were answered."""
     ladder = [each for each in history if isinstance(each.step, ClosedStep)]
-    if len(ladder) < FEWEST_RUNGS:
+    if len(ladder) < FEWEST_RUNGS or not _answers(ladder):
         return None
     return _answer(history, ladder, _Context(slo, settings, may_measure=False))
 
@@ -171,6 +200,10 @@ def _place(
     return _confirm(opened, model, boundary, best_s, context)
 
 
+def _answers(ladder: list[Evidence]) -> bool:
+    return len(ladder[0].service_s) > 0 and ladder[0].measurement.throughput_rps > 0
+
+
 def _next_rung(ladder: list[Evidence], settings: SearchSettings) -> ClosedStep | None:
     """One request alone, then two for each vCPU, then twice as many until throughput is flat.
 
@@ -192,7 +225,7 @@ def _next_rung(ladder: list[Evidence], settings: SearchSettings) -> ClosedStep |
 
 
 def service_model(ladder: list[Evidence]) -> ServiceModel:
-    """c = saturated throughput × service time of one request alone, rounded; times from one alone.
+    """Servers: saturated throughput times the service time of one request alone, rounded.
 
     A queue adds nothing to one request at a time, so its times are the service's own; scaling them
     to the saturated throughput charges what concurrency costs (contention, switching).
@@ -202,10 +235,10 @@ def service_model(ladder: list[Evidence]) -> ServiceModel:
     saturation = best.measurement.throughput_rps
     servers = int(np.clip(round(saturation * float(alone.mean())), 1, MOST_SERVERS))
     scaled = alone * (servers / (saturation * alone.mean()))
-    spread = float(best.service_s.std() / best.service_s.mean()) if len(best.service_s) else 1.0
-    return ServiceModel(
-        servers, scaled, saturation, spread / np.sqrt(max(len(best.service_s), 1)) + 0.01
-    )
+    count = len(best.service_s)
+    # The spread of one time is not known; 1 is that of the exponential law.
+    spread = float(best.service_s.std(ddof=1) / best.service_s.mean()) if count > 1 else 1.0
+    return ServiceModel(servers, scaled, saturation, spread / math.sqrt(max(count, 1)) + 0.01)
 
 
 def _boundary(model: ServiceModel, slo: Slo, settings: SearchSettings) -> _Boundary:
@@ -213,13 +246,16 @@ def _boundary(model: ServiceModel, slo: Slo, settings: SearchSettings) -> _Bound
     quantiles = tuple(sorted({each.quantile for each in slo.latency}))
     curve = model.curve(quantiles, settings.seed)
     allowed = np.min(
-        [curve.largest_utilization(each.quantile, each.limit_s / model.mean_s) for each in slo.latency],
+        [
+            curve.largest_utilization(each.quantile, each.limit_s / model.mean_s)
+            for each in slo.latency
+        ],
         axis=0,
     )
     rates = allowed / curve.mean_factors * model.saturation_rps
     noise = float(np.hypot(np.std(rates) / max(np.mean(rates), 1e-9), model.saturation_error))
     middle = float(np.median(rates))
-    reach = 1.2816 * noise  # 80 %, normal
+    reach = float(norm.ppf(0.5 + settings.confidence / 2)) * noise
     return _Boundary(middle, middle * max(1 - reach, 0.0), middle * (1 + reach))
 
 
@@ -238,19 +274,29 @@ def _confirm(
     settings = context.settings
     met, missed = _met_and_missed(opened, context.slo)
     if not opened and context.may_measure:
-        return _open_step(_confirming_rate(model, boundary, settings), model, settings)
+        return _open_step(_confirming_rate(model, boundary, settings), model, context)
     highest_met, lowest_missed = max(met, default=0.0), min(missed, default=np.inf)
     exhausted = len(opened) >= settings.most_open or not context.may_measure
     if not missed:
-        basis = "confirmed" if met else "model"
         low = max(boundary.low, highest_met)
         value = max(boundary.value, low)
+        basis = "confirmed" if highest_met >= CONFIRMED_FROM * value else "model"
         return Capacity(value, low, max(boundary.high, value), basis, model, best_s)
     narrow = lowest_missed - highest_met <= BISECTED_TO * lowest_missed
     if exhausted or narrow:
         middle = (highest_met + lowest_missed) / 2 if met else highest_met
-        return Capacity(middle, highest_met, lowest_missed, "bisected", model, best_s)
-    return _open_step((highest_met + lowest_missed) / 2, model, settings)
+        low, high = sorted((highest_met, lowest_missed))  # chance may have crossed them
+        return Capacity(middle, low, high, "bisected", model, best_s)
+    return _open_step(_bisecting_rate(opened, highest_met, lowest_missed), model, context)
+
+
+def _bisecting_rate(opened: list[Evidence], highest_met: float, lowest_missed: float) -> float:
+    """The middle of the widest gap; a run that decided nothing is not asked for again."""
+    tried = [each.step.rate_rps for each in opened if isinstance(each.step, OpenStep)]
+    undecided = [rate for rate in tried if highest_met < rate < lowest_missed]
+    gaps = pairwise(sorted((highest_met, *undecided, lowest_missed)))
+    lower, upper = max(gaps, key=lambda gap: gap[1] - gap[0])
+    return (lower + upper) / 2
 
 
 def _met_and_missed(opened: list[Evidence], slo: Slo) -> tuple[list[float], list[float]]:
@@ -269,8 +315,8 @@ def _met_and_missed(opened: list[Evidence], slo: Slo) -> tuple[list[float], list
 def _confirming_rate(model: ServiceModel, boundary: _Boundary, settings: SearchSettings) -> float:
     """As near to the boundary as the time allows.
 
-    Close to saturation a verdict needs 100/(1-ρ)² requests; the rate is lowered until they fit, but
-    not below half of the saturated throughput.
+    Close to saturation a verdict needs many requests (`floor_requests`); the rate is lowered until
+    they fit, but not below half of the saturated throughput.
     """
     rates = np.linspace(0.5, 0.95, 46) * model.saturation_rps
     fits = [
@@ -282,9 +328,17 @@ def _confirming_rate(model: ServiceModel, boundary: _Boundary, settings: SearchS
     return float(min(0.95 * boundary.value, affordable))
 
 
-def _open_step(rate_rps: float, model: ServiceModel, settings: SearchSettings) -> OpenStep:
-    floor = floor_requests(rate_rps / model.saturation_rps)
-    return OpenStep(rate_rps, settings.confirm_s, floor)
+def _open_step(rate_rps: float, model: ServiceModel, context: _Context) -> OpenStep:
+    floor = max(floor_requests(rate_rps / model.saturation_rps), _error_floor(context.slo))
+    return OpenStep(rate_rps, context.settings.confirm_s, floor)
+
+
+def _error_floor(slo: Slo) -> int:
+    """Fewest requests, all answered, whose error rate is surely below the limit (Wilson, 95 %)."""
+    if slo.error_rate is None:
+        return 0
+    limit = slo.error_rate.limit_ratio
+    return math.ceil(float(norm.ppf(0.975)) ** 2 * (1 - limit) / limit)
 
 
 def tightest(slo: Slo) -> LatencyObjective:

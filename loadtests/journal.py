@@ -5,9 +5,8 @@ before the process, control group or folder is, and goes after it; so whatever a
 behind is found later.
 
 Safe at any time: an entry belongs to the process that wrote it, and is left alone while that one
-lives. Nothing is removed on a name alone: a process must carry the entry's token in its
-environment (or descend from one that does), a folder must hold it in its marker file, a control
-group must be one of ours.
+lives. Nothing else is touched: a process must carry the entry's token in its environment (or
+descend from one that does), a folder or control group must have it in its name.
 """
 
 from __future__ import annotations
@@ -30,7 +29,6 @@ from loadtests.targets.control_groups import dismantle
 from loadtests.targets.processes import (
     ProcessIdentity,
     descendants,
-    is_living,
     name,
     with_token,
 )
@@ -41,8 +39,9 @@ if TYPE_CHECKING:
 __all__ = ["TOKEN_VARIABLE", "Entry", "Journal", "Kind"]
 
 TOKEN_VARIABLE = "RECOMMENDER_RESOURCE"  # noqa: S105 - a name, and the token is no secret
-MARKER = ".recommender-resource"
 KILL_WITHIN_S = 10.0
+LOOKS = 2  # without a find: a process has no environment for a moment while it executes
+LOOK_EVERY_S = 0.01
 
 
 class Kind(StrEnum):
@@ -115,17 +114,15 @@ class Journal:
 
     @contextmanager
     def workspace(self, parent: Path | None = None) -> Iterator[Path]:
-        """A temporary folder, removed at the end, or by `clean` after a crash."""
+        """A temporary folder, removed at the end, or by `clean_leftovers` after a crash."""
         place = Path(tempfile.gettempdir() if parent is None else parent).absolute()
         entry = self._enter(Kind.FOLDER, "temporary folder", (place / "recommender-{id}",))
         (folder,) = entry.paths
         try:
             folder.mkdir(parents=True, mode=0o700)
-            (folder / MARKER).write_text(entry.id)
             yield folder
         finally:
-            _remove_folder(folder, entry.id)
-            self.done(entry)
+            self.clean(entry)
 
     def entries(self) -> tuple[Entry, ...]:
         return tuple(entry for entry in map(_read, self._files()) if isinstance(entry, Entry))
@@ -140,18 +137,33 @@ class Journal:
 
     def clean(self, entry: Entry) -> list[str]:
         """Remove what the entry stands for, then the entry; says what was removed."""
-        match entry.kind:
-            case Kind.PROCESS:
-                removed = kill_carriers(entry.id)
-            case Kind.CGROUP:
-                removed = [line for path in entry.paths for line in dismantle(path)]
-            case Kind.FOLDER:
-                removed = [
-                    f"folder {path}" for path in entry.paths if _remove_folder(path, entry.id)
-                ]
-            case _:
-                assert_never(entry.kind)
+        ours = [path for path in entry.paths if path.name.endswith(entry.id)]
+        try:
+            match entry.kind:
+                case Kind.PROCESS:
+                    removed = kill_carriers(entry.id)
+                case Kind.CGROUP:
+                    removed = [line for path in ours for line in dismantle(path)]
+                case Kind.FOLDER:
+                    removed = [line for path in ours for line in _remove_folder(path)]
+                case _:
+                    assert_never(entry.kind)
+        except OSError as problem:
+            raise LoadTestError(
+                f"cannot remove the {entry.what}: {problem}",
+                hint="the journal keeps it: run `recommender cleanup` again",
+            ) from problem
         self.done(entry)
+        return removed
+
+    def clean_leftovers(self) -> list[str]:
+        """All of them, processes first since they may still be writing; says what was removed."""
+        order = list(Kind)
+        leftovers = sorted(self.leftovers(), key=lambda entry: order.index(entry.kind))
+        removed = [line for entry in leftovers for line in self.clean(entry)]
+        for draft in self.folder.glob("*.draft"):
+            if _is_abandoned(draft):
+                draft.unlink(missing_ok=True)
         return removed
 
     def _files(self) -> list[Path]:
@@ -162,7 +174,7 @@ class Journal:
 
     def _write(self, entry: Entry) -> None:
         path = self._file(entry)
-        draft = path.with_suffix(".draft")
+        draft = path.with_suffix(f".{entry.owner.pid}-{entry.owner.started_ticks}.draft")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with draft.open("w") as file:
@@ -187,6 +199,13 @@ def _read(path: Path) -> Entry | None:
         return None
 
 
+def _is_abandoned(draft: Path) -> bool:
+    """Its writer is dead; nothing was created for it, because an entry comes first."""
+    pid, _, started_ticks = draft.name.split(".")[1].partition("-")
+    writer = ProcessIdentity.of(int(pid))
+    return writer is None or writer.started_ticks != int(started_ticks)
+
+
 def _fsync_folder(folder: Path) -> None:
     fd = os.open(folder, os.O_RDONLY)
     try:
@@ -195,44 +214,38 @@ def _fsync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _remove_folder(path: Path, token: str) -> bool:
-    """Only one that carries the token, or an empty one: the crash came before the marker."""
-    marker = path / MARKER
-    try:
-        marked = marker.read_text() == token
-    except OSError:
-        marked = False
-    if marked:
-        shutil.rmtree(path, ignore_errors=True)
-        return not path.exists()
-    try:
-        path.rmdir()
-    except OSError:
-        return False
-    return True
+def _remove_folder(path: Path) -> list[str]:
+    """OSError where something in it cannot be removed."""
+    if not path.is_dir():
+        return []
+    shutil.rmtree(path)
+    return [f"folder {path}"]
 
 
 def kill_carriers(token: str) -> list[str]:
     """SIGKILL to every process that carries the token and to all below it, until none is left."""
     me = os.getpid()
     spared = {me, *_ancestors(me)}
-    killed: dict[int, str] = {}
+    killed: dict[ProcessIdentity, str] = {}
     given_up = time.perf_counter() + KILL_WITHIN_S
-    while time.perf_counter() < given_up:
+    looks_without = 0
+    while looks_without < LOOKS:
         carriers = [pid for pid in with_token(TOKEN_VARIABLE, token) if pid not in spared]
         tree = {*carriers, *(below for pid in carriers for below in descendants(pid))} - spared
-        tree |= {pid for pid in killed if is_living(pid)}
-        if not tree:
-            return [f"process {pid} ({name})" for pid, name in killed.items()]
+        tree |= {identity.pid for identity in killed if not identity.is_gone()}
+        looks_without = 0 if tree else looks_without + 1
         for pid in tree:
-            killed.setdefault(pid, name(pid))
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)
-    raise LoadTestError(
-        f"processes {sorted(killed)} carry {TOKEN_VARIABLE}={token} and do not end on SIGKILL",
-        hint="they wait for a device; look at them with ps -o pid,stat,wchan,args",
-    )
+            if (identity := ProcessIdentity.of(pid)) is not None:
+                killed.setdefault(identity, name(pid))
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if time.perf_counter() > given_up:
+            raise LoadTestError(
+                f"processes {sorted(tree)} carry {TOKEN_VARIABLE}={token} and survive SIGKILL",
+                hint="they wait for a device; look at them with ps -o pid,stat,wchan,args",
+            )
+        time.sleep(LOOK_EVERY_S)
+    return [f"process {identity.pid} ({called})" for identity, called in killed.items()]
 
 
 def _ancestors(pid: int) -> Iterator[int]:

@@ -215,15 +215,15 @@ def search_capacity(
 def _take_valid(probe: Probe, step: Step, finished: Callable[[str, Measured], None]) -> Measured:
     """An INVALID try is kept, under a key of its own, and never becomes evidence."""
     measured = probe.take(step)
-    for number in range(2, TRIES + 1):
+    for _ in range(TRIES - 1):
         if measured.measurement.validity.status is not Status.INVALID:
             break
-        finished(f"{step.key}-invalid-{number - 1}", measured)
+        finished(_invalid_key(step, measured), measured)
         limits = probe.target.describe().limits
         wait_for_quiet(() if limits is None else limits.cores, WAIT_FOR_QUIET_S)
         measured = probe.take(step)
     if measured.measurement.validity.status is Status.INVALID:
-        finished(f"{step.key}-invalid-{TRIES}", measured)
+        finished(_invalid_key(step, measured), measured)
         faults = "; ".join(
             f"{each.found} ({each.advice})" for each in measured.measurement.validity.faults
         )
@@ -233,6 +233,11 @@ def _take_valid(probe: Probe, step: Step, finished: Callable[[str, Measured], No
         )
     finished(step.key, measured)
     return measured
+
+
+def _invalid_key(step: Step, measured: Measured) -> str:
+    """Of its own time, so that a resumed run's tries stand beside the first ones."""
+    return f"{step.key}-invalid-{measured.measurement.started_at}"
 
 
 def _use(before: Usage, after: Usage) -> TargetUse:

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001, RUF002 - the field's own symbols
 """Queues: exact results where there are some, simulation where there are none.
 
 Symbols
@@ -29,8 +30,6 @@ __all__ = [
     "warmup_length",
 ]
 
-Array = "NDArray[np.float64]"
-
 # Utilisations at which a curve is simulated: dense where latency turns up.
 UTILIZATIONS = np.concatenate(
     [np.linspace(0.05, 0.6, 8), np.linspace(0.65, 0.9, 11), np.linspace(0.915, 0.995, 9)]
@@ -38,7 +37,7 @@ UTILIZATIONS = np.concatenate(
 
 
 def erlang_c(servers: int, offered: float) -> float:
-    """Probability of waiting in M/M/c; offered = λ/μ < c. By the Erlang B recursion (Cooper 1981)."""
+    """P(wait) in M/M/c; offered = λ/μ < c. By the Erlang B recursion (Cooper 1981)."""
     blocking = 1.0
     for busy in range(1, servers + 1):
         blocking = offered * blocking / (busy + offered * blocking)
@@ -63,11 +62,15 @@ def mmc_sojourn_quantile(quantile: float, rate_rps: float, mean_s: float, server
     while mmc_sojourn_tail(high_s, rate_rps, mean_s, servers) > 1 - quantile:
         high_s *= 2
     return float(
-        brentq(lambda t: mmc_sojourn_tail(t, rate_rps, mean_s, servers) - (1 - quantile), 0, high_s)
+        brentq(
+            lambda t: mmc_sojourn_tail(t, rate_rps, mean_s, servers) - (1 - quantile), 0, high_s
+        )
     )
 
 
-def sojourns(gaps_s: NDArray[np.float64], service_s: NDArray[np.float64], servers: int) -> NDArray[np.float64]:
+def sojourns(
+    gaps_s: NDArray[np.float64], service_s: NDArray[np.float64], servers: int
+) -> NDArray[np.float64]:
     """Sojourn times of a G/G/c queue, FCFS, that starts empty (Kiefer & Wolfowitz 1955).
 
     gaps_s, service_s: shape (customers, replications); returns the same shape, seconds. The
@@ -112,8 +115,9 @@ class LatencyCurve:
         return np.where(np.asarray(utilization) >= 1.0, np.inf, values)
 
     def largest_utilization(self, quantile: float, limit: float) -> NDArray[np.float64]:
-        """Per replication, the largest utilisation whose quantile is at most `limit` mean service
-        times; 0 where not even an idle server meets it. Shape (replications,).
+        """Per replication, the largest utilisation whose quantile is at most `limit`.
+
+        In mean service times; 0 where not even an idle server meets it. Shape (replications,).
         """
         curves = self.sojourns[:, self.quantiles.index(quantile), :]
         found = np.empty(len(curves))
@@ -124,8 +128,8 @@ class LatencyCurve:
                 found[index] = self.utilizations[-1]
             else:
                 above = int(np.argmax(curve > limit))
-                (low, high), (x0, x1) = curve[above - 1 : above + 1], self.utilizations[above - 1 : above + 1]
-                found[index] = x0 + (x1 - x0) * (limit - low) / (high - low)
+                pair = slice(above - 1, above + 1)
+                found[index] = np.interp(limit, curve[pair], self.utilizations[pair])
         return found
 
 
@@ -174,13 +178,16 @@ def tail_inflation(exceeds: NDArray[np.bool_], *, batches: int = 20) -> float:
 
 
 def warmup_length(values: NDArray[np.float64], *, batch: int = 5) -> int:
-    """How many leading values to cut, by MSER-5 (White 1997): the cut that minimises the standard
-    error of the mean of what is left, over batches of five, looking no further than the first half.
+    """How many leading values to cut, by MSER-5 (White 1997).
+
+    The cut that minimises the standard error of the mean of what is left, over batches of five,
+    looking no further than the first half.
     """
     count = len(values) // batch
     if count < 8:  # noqa: PLR2004 - fewer batches have no tail to compare with
         return 0
     means = values[: count * batch].reshape(count, batch).mean(axis=1)
+    means = means - means[-1]  # equal values must leave no rounding errors
     left = np.arange(count, 0, -1)
     sums, squares = np.cumsum(means[::-1])[::-1], np.cumsum(means[::-1] ** 2)[::-1]
     errors = (squares - sums**2 / left) / left**2

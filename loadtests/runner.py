@@ -113,7 +113,11 @@ class Engine:
         self._rest = b""
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._output, selectors.EVENT_READ)
-        self._expect("ready", START_WITHIN_S)
+        try:
+            self._expect("ready", START_WITHIN_S)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -3,11 +3,13 @@
 On disk and in the store samples are columns of differences, deflated: about 8 bytes a request.
 
 Format history
-1 (0.1.0): header b"RSMP" + version, then deflated columns due, late, wait, read, status, payload, bytes.
+1 (0.1.0): b"RSMP", version, count; then deflated, bytes of equal significance side by side, the
+  columns due (differences), late, wait, read, status, payload, outcome, bytes.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from loadtests.errors import LoadTestError
 from loadtests.slo import Bound
@@ -28,6 +30,8 @@ __all__ = ["RECORD", "Outcome", "Samples", "quantile_bound", "ratio_bound"]
 
 VERSION = 1
 MAGIC = b"RSMP"
+RANK_SLACK = 1e-9  # 0.55 * 100 is a little more than 55 in floating point
+HEADER = struct.Struct("<4sHQ")
 
 # As the engine writes them: microseconds from the start of the schedule.
 RECORD = np.dtype(
@@ -37,6 +41,9 @@ RECORD = np.dtype(
         ("bytes", "<u8"),
     ]
 )  # fmt: skip
+
+
+PLAIN = ("status", "payload", "outcome", "bytes")  # stored as they are, after the four times
 
 
 class Outcome(IntEnum):
@@ -93,7 +100,7 @@ class Samples:
 
     @property
     def failed(self) -> int:
-        return int(np.sum(self.is_sent & ~self.is_success & (self.records["outcome"] != Outcome.UNFINISHED)))
+        return len(self) - self.succeeded - self.dropped - self.unfinished
 
     @property
     def dropped(self) -> int:
@@ -107,10 +114,6 @@ class Samples:
     def succeeded(self) -> int:
         return int(np.sum(self.is_success))
 
-    def between(self, start_s: float, end_s: float) -> Samples:
-        """Those due in [start_s, end_s)."""
-        return Samples(self.records[(self.due_s >= start_s) & (self.due_s < end_s)])
-
     def status_counts(self) -> dict[int, int]:
         statuses, counts = np.unique(self.records["status"][self.is_sent], return_counts=True)
         return {int(status): int(count) for status, count in zip(statuses, counts, strict=True)}
@@ -122,75 +125,90 @@ class Samples:
             records["sent_us"] - records["due_us"],
             records["first_byte_us"] - records["sent_us"],
             records["done_us"] - records["first_byte_us"],
-            records["status"], records["payload"], records["outcome"], records["bytes"],
-        )  # fmt: skip
+            *(records[name] for name in PLAIN),
+        )
         body = b"".join(np.ascontiguousarray(column, "<i8").tobytes() for column in columns)
-        return MAGIC + struct.pack("<HQ", VERSION, len(records)) + zlib.compress(_shuffled(body), 6)
+        return HEADER.pack(MAGIC, VERSION, len(records)) + zlib.compress(_shuffled(body), 6)
 
     @classmethod
     def decode(cls, data: bytes) -> Samples:
-        """Raises LoadTestError for a version this program does not know."""
-        if data[:4] != MAGIC:
+        """Raises LoadTestError for damaged bytes and for a version this program does not know."""
+        try:
+            magic, version, count = HEADER.unpack_from(data)
+        except struct.error as error:
+            raise LoadTestError("these bytes are not samples") from error
+        if magic != MAGIC:
             raise LoadTestError("these bytes are not samples")
-        version, count = struct.unpack_from("<HQ", data, 4)
         if version != VERSION:
             raise LoadTestError(
                 f"the samples are of format {version}; this version reads up to {VERSION}",
                 hint="upgrade inference-recommender",
             )
-        body = _unshuffled(zlib.decompress(data[14:]))
-        columns = np.frombuffer(body, "<i8").reshape(8, count)
-        records = np.zeros(count, RECORD)
-        records["due_us"] = np.cumsum(columns[0])
-        records["sent_us"] = records["due_us"] + columns[1]
-        records["first_byte_us"] = records["sent_us"] + columns[2]
-        records["done_us"] = records["first_byte_us"] + columns[3]
-        for name, column in zip(("status", "payload", "outcome", "bytes"), columns[4:], strict=True):
-            records[name] = column
-        return cls(records)
+        try:
+            body = _unshuffled(zlib.decompress(data[HEADER.size :]))
+            columns = np.frombuffer(body, "<i8").reshape(4 + len(PLAIN), count)
+        except (zlib.error, ValueError) as error:
+            raise LoadTestError(f"the samples are damaged: {error}") from error
+        return cls(_records(columns))
+
+
+def _records(columns: NDArray[np.int64]) -> NDArray[np.void]:
+    records = np.zeros(columns.shape[1], RECORD)
+    records["due_us"] = np.cumsum(columns[0])
+    records["sent_us"] = records["due_us"] + columns[1]
+    records["first_byte_us"] = records["sent_us"] + columns[2]
+    records["done_us"] = records["first_byte_us"] + columns[3]
+    for name, column in zip(PLAIN, columns[4:], strict=True):
+        records[name] = column
+    return records
 
 
 def quantile_bound(
-    values: NDArray[np.float64], quantile: float, *, confidence: float = 0.95, inflation: float = 1.0
+    values: NDArray[np.float64],
+    quantile: float,
+    *,
+    confidence: float = 0.95,
+    inflation: float = 1.0,
 ) -> Bound:
     """The quantile of n values, with its order-statistic interval.
 
-    The number of values below the true quantile is Binomial(n, quantile), whatever the distribution
-    (Hahn & Meeker, Statistical Intervals, §5.2), so two order statistics bracket it. Latencies under
-    load are correlated: `inflation` ≥ 1, the ratio n / effective n, widens the interval by lowering n.
-    Either end is None when n is too small for it; the value is infinite where failures reach into the quantile.
+    The number of values below the true quantile is Binomial(n, quantile), whatever the
+    distribution (Hahn & Meeker, Statistical Intervals, §5.2), so two order statistics bracket it.
+    Latencies under load are correlated: `inflation` ≥ 1, the ratio n / effective n, widens the
+    interval by lowering n. Either end is None when n is too small for it; the value is infinite
+    where failures reach into the quantile.
     """
     count = len(values)
     if count == 0:
         return Bound(None, None, None)
     ordered = np.sort(values)
-    value = float(ordered[min(int(np.ceil(quantile * count)), count) - 1])
     effective = max(int(count / inflation), 1)
     tail = (1 - confidence) / 2
     low = int(binom.ppf(tail, effective, quantile))
     high = int(binom.ppf(1 - tail, effective, quantile)) + 1
-    low_value = None if low < 1 else float(ordered[max(int(low / effective * count) - 1, 0)])
-    high_value = (
-        None if high > effective else float(ordered[min(int(np.ceil(high / effective * count)), count) - 1])
+    # Ranks among `effective` values, carried over to all of them and rounded outwards.
+    low_rank, high_rank = low * count // effective, -(-high * count // effective)
+    return Bound(
+        float(ordered[_rank(quantile, count) - 1]),
+        None if low_rank < 1 else float(ordered[low_rank - 1]),
+        None if high > effective else float(ordered[high_rank - 1]),
     )
-    return Bound(value, low_value, high_value)
+
+
+def _rank(quantile: float, count: int) -> int:
+    """The smallest rank k, from 1, with k / count ≥ quantile; 0.55 of 100 is the 55th."""
+    return min(max(math.ceil(quantile * count - RANK_SLACK), 1), count)
 
 
 def ratio_bound(hits: int, count: int, *, confidence: float = 0.95) -> Bound:
-    """hits of count, with the Wilson interval (Wilson 1927)."""
+    """The share hits / count, with the Wilson interval (Wilson 1927)."""
     if count == 0:
         return Bound(None, None, None)
-    z = 1.959963984540054 if confidence == 0.95 else float(_normal_quantile(confidence))
-    share = hits / count
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    return Bound(share, max(float(centre - half), 0.0), min(float(centre + half), 1.0))
-
-
-def _normal_quantile(confidence: float) -> float:
-    from scipy.special import ndtri  # noqa: PLC0415 - rarely asked for
-
-    return float(ndtri(0.5 + confidence / 2))
+    z = float(norm.ppf(0.5 + confidence / 2))
+    share, weight = hits / count, z * z / count
+    centre = (share + weight / 2) / (1 + weight)
+    half = z * math.sqrt(share * (1 - share) / count + weight / (4 * count)) / (1 + weight)
+    return Bound(share, max(centre - half, 0.0), min(centre + half, 1.0))
 
 
 def _shuffled(body: bytes) -> bytes:

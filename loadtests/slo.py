@@ -5,11 +5,21 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from loadtests.errors import UsageError
 
-__all__ = ["Bound", "ErrorRateObjective", "LatencyObjective", "Objective", "Slo", "Verdict", "judge", "parse_slo"]
+__all__ = [
+    "Bound",
+    "ErrorRateObjective",
+    "LatencyObjective",
+    "Objective",
+    "Slo",
+    "Verdict",
+    "judge",
+    "parse_slo",
+]
 
 GRAMMAR = """an SLO is one or more objectives, separated by commas:
   objective ::= quantile op duration | "error_rate" op share
@@ -19,7 +29,7 @@ GRAMMAR = """an SLO is one or more objectives, separated by commas:
   share     ::= number "%" | number   1%, 0.01
 for example: p95<100ms, error_rate<1%"""
 
-_DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+_DURATION_S = {"us": Decimal("1e-6"), "ms": Decimal("1e-3"), "s": Decimal(1)}
 
 
 class Verdict(StrEnum):
@@ -37,7 +47,7 @@ class LatencyObjective:
 
     @property
     def text(self) -> str:
-        return f"p{self.quantile * 100:.6g}<{_duration(self.limit_s)}"
+        return f"p{_digits(_exact(self.quantile) * 100)}<{_duration(self.limit_s)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ class ErrorRateObjective:
 
     @property
     def text(self) -> str:
-        return f"error_rate<{self.limit_ratio * 100:.6g}%"
+        return f"error_rate<{_digits(_exact(self.limit_ratio) * 100)}%"
 
 
 Objective = LatencyObjective | ErrorRateObjective
@@ -82,6 +92,7 @@ class Slo:
 
     @property
     def text(self) -> str:
+        """Parsed again it gives an equal SLO."""
         return ", ".join(each.text for each in self.objectives)
 
 
@@ -106,22 +117,37 @@ def parse_slo(text: str) -> Slo:
 
 
 def _objective(part: str) -> Objective:
-    match = re.fullmatch(r"p(\d+(?:\.\d+)?)\s*<=?\s*(\d+(?:\.\d+)?)\s*(us|ms|s)", part, re.I)
+    number = r"(\d+(?:\.\d+)?)"
+    match = re.fullmatch(rf"p{number}\s*<=?\s*{number}\s*(us|ms|s)", part, re.IGNORECASE)
     if match:
-        quantile, limit_s = float(match[1]) / 100, float(match[2]) * _DURATION_S[match[3].lower()]
-        if not 0 < quantile < 1 or limit_s <= 0:
+        quantile = float(Decimal(match[1]) / 100)
+        limit_s = float(Decimal(match[2]) * _DURATION_S[match[3].lower()])
+        if not (0 < quantile < 1 and 0 < limit_s < math.inf):
             raise UsageError(f"the objective {part!r} cannot be met by anything", hint=GRAMMAR)
         return LatencyObjective(quantile, limit_s)
-    match = re.fullmatch(r"error_rate\s*<=?\s*(\d+(?:\.\d+)?)\s*(%?)", part, re.I)
+    match = re.fullmatch(rf"error_rate\s*<=?\s*{number}\s*(%?)", part, re.IGNORECASE)
     if match:
-        ratio = float(match[1]) / (100 if match[2] else 1)
-        if not 0 <= ratio < 1 or not math.isfinite(ratio):
-            raise UsageError(f"the objective {part!r} is not a share below 100%", hint=GRAMMAR)
+        ratio = float(Decimal(match[1]) / (100 if match[2] else 1))
+        if not 0 < ratio < 1:
+            raise UsageError(
+                f"the objective {part!r} is not a share above 0 and below 100%: no test is long "
+                "enough to show that nothing ever fails",
+                hint=GRAMMAR,
+            )
         return ErrorRateObjective(ratio)
     raise UsageError(f"the objective {part!r} is not understood", hint=GRAMMAR)
 
 
 def _duration(seconds: float) -> str:
-    if seconds >= 1:
-        return f"{seconds:.6g}s"
-    return f"{seconds * 1e3:.6g}ms" if seconds >= 1e-3 else f"{seconds * 1e6:.6g}us"
+    exact = _exact(seconds)
+    unit = next((unit for unit in ("s", "ms") if exact >= _DURATION_S[unit]), "us")
+    return _digits(exact / _DURATION_S[unit]) + unit
+
+
+def _exact(value: float) -> Decimal:
+    """The shortest decimal that is this float: 0.999, not 0.99899999999999999911."""
+    return Decimal(repr(value))
+
+
+def _digits(value: Decimal) -> str:
+    return f"{value.normalize():f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ UNITS = {
     "/mo": "month", "/month": "month",
 }  # fmt: skip
 MULTIPLES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
+RATE = r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([kmb]?)\s*([a-z/]+)\s*"
 GRAMMAR = "NUMBER[k|M|B](rps|rpm|/s|/min|/h|/day|/month), e.g. 50rps, 500rpm, 1.2M/day, or an hourly CSV file"  # noqa: E501 - one line for a person
 
 
@@ -111,13 +113,13 @@ class Hourly:
 
 def parse_traffic(text: str) -> Traffic:
     """A rate, or the path of an hourly CSV. Raises UsageError with the grammar."""
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*([kmb]?)\s*([a-z/]+)\s*", text, re.I)
+    match = re.fullmatch(RATE, text, re.IGNORECASE)
     if match:
         number, multiple, unit = match.groups()
         per = UNITS.get(unit.lower())
         if per is not None:
             return Steady(float(number) * MULTIPLES[multiple.lower()] / SECONDS[per])
-    if Path(text).is_file():
+    if os.path.isfile(text):  # noqa: PTH113 - Path's raises for a name that is too long
         return read_hourly(Path(text))
     if text.lower().endswith(".csv"):
         raise UsageError(f"the traffic file {text} does not exist", hint=f"traffic is {GRAMMAR}")
@@ -130,40 +132,42 @@ def read_hourly(file: Path) -> Hourly:
     Raises UsageError naming the line that is wrong.
     """
     try:
-        lines = list(csv.reader(file.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+        reader = csv.reader(file.read_text(encoding="utf-8-sig").splitlines())
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"the traffic file {file} cannot be read: {error}") from error
-    if not lines:
+    if not rows:
         raise UsageError(f"the traffic file {file} is empty", hint=f"traffic is {GRAMMAR}")
-    header = [cell.strip().lower() for cell in lines[0]]
-    has_header = not _is_number(header[-1])
-    column = header.index("requests") if "requests" in header else len(header) - 1
-    rows = list(enumerate(lines, start=1))[1 if has_header else 0 :]
-    return Hourly(
-        tuple(_count(file, line, row, column) for line, row in rows if row), name=file.name
-    )
+    header = [cell.strip().lower() for cell in rows[0][1]]
+    is_named = "requests" in header
+    column = header.index("requests") if is_named else len(header) - 1
+    hours = rows[1:] if is_named or _number(header[-1]) is None else rows
+    return Hourly(tuple(_count(file, line, row, column) for line, row in hours), name=file.name)
 
 
 def _count(file: Path, line: int, row: list[str], column: int) -> float:
     cell = row[column].strip() if column < len(row) else ""
-    if not _is_number(cell) or float(cell) < 0:
+    count = _number(cell)
+    if count is None or not 0 <= count < math.inf:
         raise UsageError(
             f"{file}, line {line}: {cell!r} is not a number of requests",
             hint="one row an hour, with the requests of that hour in the column 'requests'",
         )
-    return float(cell)
+    return count
 
 
-def _is_number(cell: str) -> bool:
+def _number(cell: str) -> float | None:
     try:
-        return math.isfinite(float(cell))
+        return float(cell)
     except ValueError:
-        return False
+        return None
 
 
 def _check_rate(rps: float, what: str) -> None:
-    if not math.isfinite(rps) or rps <= 0:
+    if rps == 0:
         raise UsageError(
             f"the traffic {what} asks nothing: there is no cost per request at a rate of zero",
             hint=f"traffic is {GRAMMAR}",
         )
+    if not 0 < rps < math.inf:
+        raise UsageError(f"the traffic {what} is not a rate", hint=f"traffic is {GRAMMAR}")

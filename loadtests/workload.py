@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["Payload", "Workload", "read_payloads"]
+
+MOST_PAYLOADS = 2**16  # a sample names its payload in two bytes
 
 CONTENT_TYPES = {
     ".json": "application/json",
@@ -53,6 +56,11 @@ class Workload:
     def __post_init__(self) -> None:
         if not self.payloads:
             raise UsageError("there is no payload", hint="name one with --payload FILE")
+        if len(self.payloads) > MOST_PAYLOADS:
+            raise UsageError(
+                f"{len(self.payloads)} payloads; a run can tell {MOST_PAYLOADS} apart",
+                hint="name fewer files",
+            )
 
     @property
     def mean_bytes(self) -> float:
@@ -85,7 +93,7 @@ def read_payloads(
 
 
 def _files(pattern: str) -> list[Path]:
-    if Path(pattern).exists():
+    if os.path.exists(pattern):  # noqa: PTH110 - Path's raises for a name that is too long
         return [Path(pattern)]
     found = sorted(Path(each) for each in glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns too
     if not found:

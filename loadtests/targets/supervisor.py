@@ -247,17 +247,30 @@ def stop_everything(command: int, grace_s: float) -> list[int]:
     asked = time.monotonic()
     send(descendants(me), signal.SIGTERM)
     pause_s = 0.002
-    while left := descendants(me):
-        waited = time.monotonic() - asked
-        if waited > grace_s:
-            send(left, signal.SIGKILL)
-        if waited > grace_s + UNKILLABLE_AFTER_S:
-            return left
+    while True:
         reap(command)
+        if is_childless():
+            return []
+        waited_s = time.monotonic() - asked
+        if waited_s > grace_s:
+            send(descendants(me), signal.SIGKILL)
+        if waited_s > grace_s + UNKILLABLE_AFTER_S:
+            return descendants(me)
         time.sleep(pause_s)
         pause_s = min(2 * pause_s, 0.05)
-    reap(command)
-    return []
+
+
+def is_childless() -> bool:
+    """Every orphan becomes our child, so then nobody is left below us.
+
+    Looking for the living is not enough: a process shows as a zombie, and cannot be waited for,
+    while other threads of it still hold its memory and its port.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
 Symbols
   X(v)  saturated throughput at v vCPUs of the source machine, by the Universal Scalability Law
+  S(v)  service time there: of one request alone, scaled to X(v) where it was measured
   r     log of throughput per vCPU, target over source (speed prior)
-  c     servers that work side by side; proportional to vCPUs
-  S     service time, mean c / X
+  c     servers that work side by side: X S, by Little's law at saturation
+  ρ*    largest utilisation at which the G/G/c sojourn quantile is within the objective
+  k     share of the capacity so modelled that open-loop runs found
 
-capacity = ρ* · X(v) · e^r, ρ* the largest utilisation at which the G/G/c sojourn quantile is within
-the objective. Every draw holds one value of everything that is not known, the same for all machines,
-so that differences between machines are not blurred by what they share.
+capacity = k ρ* X(v) e^r and latency = w(rate / (k X e^r)) S(v) e^-r, with w the sojourn quantile in
+mean service times. Every draw holds one value of everything that is not known, the same for all
+machines, so that differences between machines are not blurred by what they share.
 """
 
 from __future__ import annotations
@@ -32,11 +34,14 @@ if TYPE_CHECKING:
     from recommender.performance.scaling import UslDraws
     from recommender.performance.speed_prior import Machine, SpeedPrior
 
-__all__ = ["Host", "MeasuredSize", "PerformanceModel", "Predictions"]
+    Floats = NDArray[np.float64]
 
-SERVER_GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+__all__ = ["DRAWS", "Host", "MeasuredSize", "PerformanceModel", "Prediction"]
+
 DRAWS = 400
 REPORTED = (0.5, 0.9, 0.95, 0.99)
+# Between two of these the smaller one's curve is used: at one utilisation fewer servers queue more.
+SERVER_GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 
 @dataclass(frozen=True)
@@ -52,29 +57,48 @@ class MeasuredSize:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A machine to predict for. speed_ratio: share of it that can be used for ever (burstable)."""
+    """A machine to predict for.
+
+    sustained_ratio: share of its throughput that can be used for ever (burstable machines).
+    measured: the size measured on this very machine; it takes the place of what would be carried
+    over.
+    """
 
     machine: Machine
-    speed_ratio: float = 1.0
+    sustained_ratio: float = 1.0
+    measured: MeasuredSize | None = None
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Draws for some machines. saturation_rps, capacity_rps: shape (draws, machines), per replica.
-    servers: shape (machines,).
+class Prediction:
+    """Of one replica on one machine; each array of shape (draws,).
+
+    saturation_rps: with every vCPU busy, bursts included. capacity_rps: at the SLO, for ever; 0
+    where not even an idle machine meets it.
     """
 
-    saturation_rps: NDArray[np.float64]
-    capacity_rps: NDArray[np.float64]
-    servers: NDArray[np.int64]
+    saturation_rps: Floats
+    capacity_rps: Floats
+    service_mean_s: Floats
+    queueing_ratio: Floats
+    sustained_ratio: float
+    curve: LatencyCurve
+
+    def latency_s(self, rate_rps: float) -> dict[float, Floats]:
+        """Sojourn quantiles at a rate; infinite in draws where it saturates the machine."""
+        utilization = rate_rps / (self.saturation_rps * self.queueing_ratio)
+        return {
+            quantile: self.curve.at(utilization, quantile) * self.service_mean_s
+            for quantile in self.curve.quantiles
+        }
+
+    def idle_latency_s(self, quantile: float) -> Floats:
+        """At the lowest utilisation simulated: as near as this machine comes."""
+        return self.curve.at(np.zeros(1), quantile) * self.service_mean_s
 
 
 class PerformanceModel:
-    """Fitted to the sizes measured on `source`.
-
-    The largest whole size gives servers per vCPU and the shape of the service times; all sizes give
-    the scaling. Raises ValueError without any size.
-    """
+    """Fitted to the sizes measured on `source`. Raises ValueError without any size."""
 
     def __init__(
         self, sizes: Sequence[MeasuredSize], source: Machine, prior: SpeedPrior, *, seed: int = 1
@@ -84,11 +108,15 @@ class PerformanceModel:
         self.sizes = tuple(sorted(sizes, key=lambda size: size.vcpus))
         self.source, self.prior, self.seed = source, prior, seed
 
+    @property
+    def largest(self) -> MeasuredSize:
+        return self.sizes[-1]
+
     @cached_property
     def reference(self) -> MeasuredSize:
-        """The size whose service times stand for the server: the smallest with a whole vCPU."""
+        """The size whose service times give their shape: the smallest with a whole vCPU."""
         whole = [size for size in self.sizes if size.vcpus >= 1]
-        return whole[0] if whole else self.sizes[-1]
+        return whole[0] if whole else self.largest
 
     @cached_property
     def scaling(self) -> UslDraws:
@@ -102,91 +130,55 @@ class PerformanceModel:
         )
 
     @cached_property
-    def unit_service(self) -> NDArray[np.float64]:
+    def unit_service(self) -> Floats:
         """Service times over their mean, shape (n,)."""
         service = self.reference.capacity.model.service_s
         return np.asarray(service / service.mean())
 
-    @cached_property
-    def servers_per_vcpu(self) -> float:
-        """1 per vCPU for a server with a worker for each; less for one that cannot use them all."""
-        largest = self.sizes[-1]
-        return largest.capacity.model.servers / max(largest.vcpus, 1.0)
+    def service_mean_s(self, vcpus: float) -> float:
+        """S on the source.
 
-    def servers_at(self, vcpus: NDArray[np.float64]) -> NDArray[np.int64]:
-        wanted = np.maximum(np.round(self.servers_per_vcpu * vcpus), 1)
-        grid = np.array(SERVER_GRID)
-        return np.asarray(
-            grid[np.searchsorted(grid, np.minimum(wanted, grid[-1]), side="right") - 1]
-        )
+        Between measured sizes along a straight line and outside them as at the nearest: a request
+        does not get faster because more of its kind fit beside it. Nowhere less than its CPU-seconds
+        spread over every vCPU; below one vCPU in proportion.
+        """
+        if vcpus < 1:
+            return self.service_mean_s(1.0) / vcpus
+        # A size below one vCPU stands for a whole one that is idle for the rest of the time.
+        seen = {max(size.vcpus, 1.0): size.capacity.model.mean_s * min(size.vcpus, 1.0) for size in self.sizes}  # fmt: skip
+        at_nearest = float(np.interp(vcpus, list(seen), list(seen.values())))
+        cpu_s = self.reference.cpu_s_per_request
+        return at_nearest if cpu_s is None else max(at_nearest, cpu_s / vcpus)
 
-    def curves(
-        self, servers: Sequence[int], quantiles: tuple[float, ...]
-    ) -> dict[int, LatencyCurve]:
-        wanted = tuple(sorted({*quantiles, *REPORTED}))
-        return {
-            count: latency_curve(
-                self.unit_service,
-                count,
-                wanted,
-                seed=self.seed,
-                customers=2500 + 60 * count,
-                replications=4,
-            )
-            for count in sorted(set(servers))
-        }
+    def speed_ratios(self, machines: Sequence[Machine]) -> Floats:
+        """e^r, throughput per vCPU of each machine over the source's; shape (draws, machines).
 
-    def speed_ratios(self, machines: Sequence[Machine]) -> NDArray[np.float64]:
-        """e^r, throughput per vCPU of each machine over the source's; shape (draws, machines)."""
+        Draws are shared among the machines of one call, not between calls.
+        """
         return np.exp(self.prior.draw_log_ratio(self.source, machines, DRAWS, self._rng(2)))
 
-    def predict(
-        self, hosts: Sequence[Host], slo: Slo, curves: dict[int, LatencyCurve]
-    ) -> Predictions:
+    def predict(self, hosts: Sequence[Host], speed_ratios: Floats, slo: Slo) -> list[Prediction]:
+        """speed_ratios: of the hosts' machines, shape (draws, hosts)."""
+        if not hosts:
+            return []
         vcpus = np.array([host.machine.vcpus for host in hosts])
-        usable = np.array([host.speed_ratio for host in hosts])
         at_source = self.scaling.throughput(vcpus, beyond="replicas")
-        saturation = at_source * self.speed_ratios([host.machine for host in hosts]) * usable
-        servers = self.servers_at(vcpus)
-        capacity = np.empty_like(saturation)
-        for count in np.unique(servers):
-            columns = servers == count
-            allowed = self._allowed(saturation[:, columns], curves[int(count)], slo)
-            capacity[:, columns] = allowed * saturation[:, columns]
-        return Predictions(saturation, capacity, servers)
-
-    def _allowed(
-        self, saturation_rps: NDArray[np.float64], curve: LatencyCurve, slo: Slo
-    ) -> NDArray[np.float64]:
-        """ρ*, same shape; 0 where one request alone takes too long."""
-        mean_s = curve.servers / saturation_rps
-        allowed = np.full_like(saturation_rps, np.inf)
-        for objective in slo.latency:
-            column = curve.quantiles.index(objective.quantile)
-            rising = curve.sojourns[:, column, :].mean(axis=0)
-            limits = objective.limit_s / mean_s
-            found = np.interp(limits, rising, curve.utilizations)
-            allowed = np.minimum(allowed, np.where(limits < rising[0], 0.0, found))
-        return allowed
-
-    def latency_draws(
-        self, predictions: Predictions, column: int, rate_rps: float, curve: LatencyCurve
-    ) -> dict[float, NDArray[np.float64]]:
-        """Sojourn quantiles on machine `column` at `rate_rps` a replica; each of shape (draws,)."""
-        saturation = predictions.saturation_rps[:, column]
-        mean_s = curve.servers / saturation
-        return {
-            quantile: curve.at(rate_rps / saturation, quantile) * mean_s
-            for quantile in curve.quantiles
-        }
-
-    def single_request_s(self) -> NDArray[np.float64]:
-        """Service times of one request alone at the reference size, on the source; shape (n,)."""
-        return self.reference.capacity.model.service_s
+        servers = [self._servers(host, at_source[:, n]) for n, host in enumerate(hosts)]
+        curves = self._curves({*servers, self._servers_of(self.largest)}, slo)
+        ratio = self._queueing_ratio(curves[self._servers_of(self.largest)], slo)
+        return [
+            self._prediction(
+                host, at_source[:, n] * speed_ratios[:, n], speed_ratios[:, n],
+                curves[servers[n]], ratio, slo,
+            )
+            for n, host in enumerate(hosts)
+        ]  # fmt: skip
 
     def memory_bytes(self, vcpus: float) -> float | None:
-        """Peak memory at a size: a straight line through what was measured, never falling; with one
-        size, as if all of it grew with the vCPUs (one more worker for each).
+        """Peak memory at a size: a straight line through what was measured, never falling.
+
+        With one size, as if all of it grew with the vCPUs (one more worker for each). None where no
+        memory could be seen.
         """
         seen = [
             (s.vcpus, s.memory_peak_bytes) for s in self.sizes if s.memory_peak_bytes is not None
@@ -199,6 +191,3 @@ class PerformanceModel:
             return low_b * max(vcpus / low_v, 1.0)
         slope = max((high_b - low_b) / (high_v - low_v), 0.0)
         return max(high_b + slope * (vcpus - high_v), low_b)
-
-    def _rng(self, stream: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence([self.seed, stream]))

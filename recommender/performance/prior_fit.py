@@ -16,6 +16,7 @@ size curve.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,11 @@ _DRAWS = 400
 _UNSTATED = Provenance(
     source="", commit="", licence="", fitted_on="", command="", workloads=(), machines=0
 )
+_FACTS = (
+    *("vendor", "instance", "family", "measured", "uarch", "vcpus", "threads_per_core", "arch"),
+    *("is_burstable", "is_metal", "is_flex"),
+)
+_TRUTH = ("vendor", "instance", "workload", "kind", "value")
 _FEWEST_MACHINES = 2
 _FEWEST_WORKLOADS = 4
 _FAMILY = ["silicon", "family"]
@@ -113,7 +119,7 @@ class Benchmarks:
 
 
 def read_benchmarks(data_dir: Path) -> Benchmarks:
-    machines = pd.read_csv(data_dir / "instances.csv.gz", low_memory=False)
+    machines = _table(data_dir / "instances.csv.gz", _FACTS)
     fit_for_use = machines.measured.eq(1) & machines.uarch.notna() & machines.vcpus.gt(0)
     for flaw in ("is_burstable", "is_metal", "is_flex"):
         fit_for_use &= machines[flaw].fillna(0).ne(1)
@@ -131,7 +137,7 @@ def read_benchmarks(data_dir: Path) -> Benchmarks:
         .reset_index()
         .assign(kind="application")
     )
-    truth = pd.read_csv(data_dir / "truth.csv.gz", low_memory=False)
+    truth = _table(data_dir / "truth.csv.gz", _TRUTH)
     truth = truth[truth.kind.isin(KIND_OF_TRUTH)]
     truth = truth.assign(kind=truth.kind.map(KIND_OF_TRUTH))
     columns = ["vendor", "instance", "workload", "kind", "value"]
@@ -140,6 +146,18 @@ def read_benchmarks(data_dir: Path) -> Benchmarks:
     rates["arch"] = rates.arch.replace("aarch64", "arm64")
     rates["log_speed"] = np.log(rates.value / rates.vcpus)
     return Benchmarks(machines, rates.drop(columns="value").reset_index(drop=True))
+
+
+def _table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    if not path.is_file():
+        raise NotMeasured(
+            f"{path} is not there", hint="give the folder that holds the benchmark tables"
+        )
+    table = pd.read_csv(path, low_memory=False)
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise NotMeasured(f"{path} has no column {', '.join(missing)}")
+    return table
 
 
 def fit(data_dir: Path, *, fitted_on: str, command: str, commit: str) -> SpeedPriorParameters:
@@ -230,9 +248,11 @@ def _smt(machines: pd.DataFrame, basis: pd.Series) -> tuple[float, float]:
     shared = two.uarch.map(basis).eq(2)
     gaps = []
     for test in _SMT_TESTS:
+        if f"gb_mc_{test}" not in two or f"gb_sc_{test}" not in two:
+            continue
         pair = pd.Series(np.log(two[f"gb_mc_{test}"] / two[f"gb_sc_{test}"]))
         gaps.append((pair[~shared].median() - pair[shared].groupby(two.uarch).median()).dropna())
-    gap = pd.concat(gaps)
+    gap = pd.concat(gaps) if gaps else pd.Series(dtype=float)
     if len(gap) < _FEWEST_MACHINES:
         raise NotMeasured(
             "the folder has no two-vCPU machines both with and without hyperthreads",
@@ -515,18 +535,19 @@ def calibrate(parameters: SpeedPriorParameters, benchmarks: Benchmarks) -> Speed
 
 
 def _least_scale(experiments: list[Experiment]) -> float:
-    """The narrowest that covers; the widest where none does."""
-    for scale in SCALES:
-        if _coverage([e.forecast(scale, 0.0) for e in experiments], near=True) >= _COVERAGE:
-            return scale
-    return SCALES[-1]
+    """The narrowest that covers (coverage rises with it); the widest where none does."""
+
+    def coverage(scale: float) -> float:
+        return _coverage([e.forecast(scale, 0.0) for e in experiments], near=True)
+
+    return SCALES[min(bisect_left(SCALES, _COVERAGE, key=coverage), len(SCALES) - 1)]
 
 
 def _least_drift(experiments: list[Experiment], scale: float) -> float:
-    for drift in DRIFTS:
-        if _coverage([e.forecast(scale, drift) for e in experiments], near=False) >= _COVERAGE:
-            return drift
-    return DRIFTS[-1]
+    def coverage(drift: float) -> float:
+        return _coverage([e.forecast(scale, drift) for e in experiments], near=False)
+
+    return DRIFTS[min(bisect_left(DRIFTS, _COVERAGE, key=coverage), len(DRIFTS) - 1)]
 
 
 def _coverage(forecasts: list[Forecast], *, near: bool) -> float:

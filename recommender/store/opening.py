@@ -25,6 +25,9 @@ def open_store(url: str | Path | None, *, default_folder: Path) -> Store:
     A store of an older schema is upgraded; if it is a file, a copy is kept beside it. Raises
     StoreTooNew for one of a newer schema, StoreUnreadable for what is no store, StoreFull and
     StoreUnreachable. Only the default folder is created when it is missing.
+
+    Any number of processes and threads may open the same store at once. Two different stores
+    must not be made or upgraded by two threads of one process at once: Alembic's are globals.
     """
     location = locate(url, default_folder=default_folder)
     if url is None:

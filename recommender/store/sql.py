@@ -155,7 +155,7 @@ class SqlStore:
         plain = checked(document)
         table = MEASUREMENTS.c
         with self._writing() as connection:
-            self._existing(connection, run_id)
+            self._changed(connection, run_id, heartbeat_at=self._now())  # locks the run as well
             query = select(MEASUREMENTS).where(table.run_id == run_id, table.key == key)
             row = connection.execute(query).mappings().one_or_none()
             if row is not None:

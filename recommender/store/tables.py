@@ -63,7 +63,6 @@ MEASUREMENTS = Table(
     Column("has_samples", Boolean, nullable=False),
     UniqueConstraint("run_id", "key", name="measurements_key"),
     UniqueConstraint("run_id", "sequence", name="measurements_sequence"),
-    sqlite_autoincrement=True,  # the id of a deleted measurement is not given to another
 )
 
 SAMPLES = Table(
@@ -87,5 +86,4 @@ RECOMMENDATIONS = Table(
     Column("created_at", _TIME, nullable=False),
     Column("document", JSON, nullable=False),
     Index("recommendations_by_age", "run_id", "id"),
-    sqlite_autoincrement=True,
 )

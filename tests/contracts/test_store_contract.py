@@ -430,8 +430,8 @@ class TestMeasurements:
 
     def test_the_same_measurement_again_changes_nothing(self, store: Store) -> None:
         run_id = new_run(store)
-        added = store.add_measurement(run_id, "a", {"x": 1, "y": (2,)}, b"s")
-        assert store.add_measurement(run_id, "a", {"y": [2], "x": 1}, b"s") == added
+        added = store.add_measurement(run_id, "a", {"y": (2,), "x": 1}, b"s")
+        assert store.add_measurement(run_id, "a", {"x": 1, "y": [2]}, b"s") == added
         assert store.measurements(run_id) == (added,)
 
     @pytest.mark.parametrize(
@@ -514,6 +514,18 @@ class TestCompany:
 
         in_threads(add, range(4))
         assert [each.sequence for each in store.measurements(run_id)] == list(range(1, 41))
+
+    def test_threads_may_make_a_store_at_once(self, store_url: str, tmp_path: Path) -> None:
+        all_ready = threading.Barrier(6)
+
+        def make(_number: int) -> None:
+            all_ready.wait()
+            with open_store(store_url, default_folder=tmp_path) as store:
+                new_run(store)
+
+        in_threads(make, range(6))
+        with open_store(store_url, default_folder=tmp_path) as store:
+            assert len(store.runs()) == 6
 
     def test_processes_may_make_and_fill_one_store_at_once(
         self, store_url: str, tmp_path: Path

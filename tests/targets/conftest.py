@@ -13,7 +13,7 @@ SERVER = '''
 import http.server, os, signal, subprocess, sys, time
 
 fault = sys.argv[1]
-hoard = []
+hoard, pings = [], []
 
 
 class Model(http.server.BaseHTTPRequestHandler):
@@ -29,6 +29,9 @@ class Model(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if fault == "mute":
             time.sleep(60)
+        pings.append(self.path)
+        if fault == "behind-a-proxy" and len(pings) < 4:
+            return self.answer(502 if len(pings) % 2 else 503)
         self.answer(404 if fault == "no-ping" else 200)
 
     def do_POST(self):

@@ -48,8 +48,7 @@ def recommender(server, tmp_path, journal, repository):
         process.kill()
         process.wait()
         process.stdout.close()
-    for entry in journal.leftovers():
-        journal.clean(entry)
+    journal.clean_leftovers()
 
 
 def groups_of(journal):
@@ -64,8 +63,7 @@ def test_nothing_outlives_a_killed_recommender(recommender, journal, eventually,
     process.kill()
     process.wait()
     assert eventually(lambda: not any(map(is_living, below)), within_s=30)
-    for entry in journal.leftovers():
-        journal.clean(entry)
+    journal.clean_leftovers()
     assert groups_of(journal) == []
     assert journal.entries() == ()
 
@@ -84,12 +82,13 @@ def test_what_outlives_recommender_and_supervisor_is_cleaned(recommender, journa
     assert kinds >= {Kind.PROCESS, Kind.FOLDER}
     assert (Kind.CGROUP in kinds) == (capabilities().groups is not None)
     paths = groups_of(journal)
-    removed = [line for entry in leftovers for line in journal.clean(entry)]
+    removed = journal.clean_leftovers()
     assert any(line.startswith("process ") for line in removed)
     assert not any(map(is_living, below))
     assert not [path for path in paths if path.exists()]
     assert journal.entries() == ()
     assert [line for entry in leftovers for line in journal.clean(entry)] == []
+    assert journal.clean_leftovers() == []
 
 
 def test_ctrl_c_stops_and_removes_everything(recommender, journal):

@@ -99,6 +99,13 @@ def test_a_ping_that_is_not_200_is_not_ready(make_target):
     assert "--ping-path" in caught.value.hint
 
 
+def test_a_proxy_whose_back_end_still_starts_is_waited_for(make_target):
+    seen = []
+    with running(make_target("behind-a-proxy"), seen.append) as setup:
+        assert setup.ready_s > 0
+    assert [waiting.last for waiting in seen][-3:] == ["502", "503", "502"]
+
+
 def test_waiting_is_shown(make_target):
     seen = []
     with running(make_target(), seen.append):

@@ -76,5 +76,5 @@ def _create_measurements() -> None:
         sa.Column("has_samples", sa.Boolean, nullable=False),
         sa.UniqueConstraint("run_id", "key", name="measurements_key"),
         sa.UniqueConstraint("run_id", "sequence", name="measurements_sequence"),
-        sqlite_autoincrement=True,
+        sqlite_autoincrement=True,  # the id of a deleted measurement is not given to another
     )

@@ -1,0 +1,129 @@
+"""The ranked options: sorted by a click on a heading, narrowed to some ways to buy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from dash import html
+
+from dashboard.figures.palette import GROUP_COLOR
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from dash.development.base_component import Component
+
+    from dashboard.views import RankedRow
+
+__all__ = ["COLUMNS", "Order", "arrange", "next_order", "ranked_table"]
+
+SORT = "sort-ranked"  # the type of the headings' ids
+
+
+class Order(NamedTuple):
+    """by: a column's key."""
+
+    by: str = "rank"
+    is_descending: bool = False
+
+
+class Column(NamedTuple):
+    """key: of the figure that it is sorted by. is_descending: on the first click."""
+
+    key: str
+    title: str
+    is_descending: bool = False
+    is_number: bool = True
+
+
+COLUMNS = (
+    Column("rank", "#"),
+    Column("option", "Option", is_number=False),
+    Column("group", "Bought as", is_number=False),
+    Column("month_usd", "$ / month"),
+    Column("latency_s", "latency"),
+    Column("best_ratio", "Cheapest", is_descending=True),
+    Column("million_usd", "$ / million"),
+    Column("capacity_rps", "Capacity", is_descending=True),
+    Column("utilization_ratio", "Busy"),
+    Column("basis", "Known by", is_number=False),
+)
+
+
+def next_order(order: Order, clicked: str) -> Order:
+    """The same heading again turns the order round."""
+    if clicked == order.by:
+        return Order(clicked, not order.is_descending)
+    first = next(each.is_descending for each in COLUMNS if each.key == clicked)
+    return Order(clicked, first)
+
+
+def arrange(
+    rows: Sequence[RankedRow], groups: Collection[str], order: Order
+) -> tuple[RankedRow, ...]:
+    """Equal ones stay cheapest first."""
+    kept = [row for row in rows if row.group in groups]
+    key: Callable[[RankedRow], Any] = attrgetter(order.by)
+    return tuple(sorted(kept, key=key, reverse=order.is_descending))
+
+
+def ranked_table(rows: Sequence[RankedRow], order: Order, quantile: str) -> html.Table:
+    return html.Table(
+        [
+            html.Thead(html.Tr([_heading(each, order, quantile) for each in COLUMNS])),
+            html.Tbody([_row(row) for row in rows] or [_none()]),
+        ],
+        className="ranked",
+    )
+
+
+def _heading(column: Column, order: Order, quantile: str) -> html.Th:
+    is_sorted = column.key == order.by
+    arrow = "" if not is_sorted else " ↓" if order.is_descending else " ↑"
+    direction = "descending" if order.is_descending else "ascending"
+    title = f"{quantile} latency" if column.key == "latency_s" else column.title
+    return html.Th(
+        html.Button(title + arrow, id={"type": SORT, "by": column.key}, className="sort"),
+        scope="col",
+        className="number" if column.is_number else "",
+        **{"aria-sort": direction if is_sorted else "none"},
+    )
+
+
+def _row(row: RankedRow) -> html.Tr:
+    mark = [html.Span("★", title="on the frontier: nothing is both cheaper and faster")]
+    cells: tuple[tuple[Any, ...], ...] = (
+        (str(row.rank),),
+        (row.option, " ", *(mark if row.is_on_frontier else ())),
+        (_swatch(row.group), row.group),
+        (row.usd_per_month,),
+        (row.latency, _small(row.latency_interval)),
+        (row.probability_best,),
+        (row.usd_per_million,),
+        (row.capacity, _small(row.capacity_interval)),
+        (row.utilization,),
+        (row.basis,),
+    )
+    return html.Tr(
+        [
+            html.Td(list(cell), className="number" if column.is_number else "")
+            for cell, column in zip(cells, COLUMNS, strict=True)
+        ],
+        title="; ".join(row.notes) or None,
+    )
+
+
+def _small(text: str) -> Component:
+    return html.Span(text, className="interval")
+
+
+def _swatch(group: str) -> Component:
+    return html.Span(className="swatch", style={"backgroundColor": GROUP_COLOR[group]})
+
+
+def _none() -> html.Tr:
+    return html.Tr(
+        html.Td("No way to buy is chosen above.", colSpan=len(COLUMNS), className="empty")
+    )

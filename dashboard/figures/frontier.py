@@ -1,0 +1,227 @@
+"""Cost against latency: every ranked candidate, and the ones that nothing beats in both."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING, NamedTuple
+
+import plotly.graph_objects as go
+
+from dashboard import format as fmt
+from dashboard.figures.axes import log_axis
+from dashboard.figures.palette import (
+    BASIS_SYMBOL,
+    GROUP_COLOR,
+    INK,
+    LIMIT,
+    MUTED,
+    PAPER,
+    faint,
+)
+from dashboard.views import objective_judged
+from recommender.explain import group_of
+
+if TYPE_CHECKING:
+    from recommender.recommendation import Basis, Candidate, Recommendation
+
+__all__ = ["Frontier", "FrontierPoint", "frontier", "frontier_figure"]
+
+FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+BAR_OPACITY = 0.16
+ROOM = 1.25  # times the outermost figure, so that nothing touches the frame
+
+
+class FrontierPoint(NamedTuple):
+    """high_s: None where the queue may have no steady state; drawn up to the frame."""
+
+    rank: int
+    option: str
+    group: str
+    basis: Basis
+    usd_per_month: float
+    latency_s: float
+    low_s: float
+    high_s: float | None
+    is_on_frontier: bool
+    hover: tuple[str, ...]
+
+
+class Frontier(NamedTuple):
+    """Exactly what is drawn. Points come cheapest first."""
+
+    quantile: str
+    limit_s: float
+    limit_text: str
+    points: tuple[FrontierPoint, ...]
+
+
+def frontier(recommendation: Recommendation) -> Frontier:
+    quantile, limit_s = objective_judged(recommendation)
+    return Frontier(
+        quantile=quantile,
+        limit_s=limit_s,
+        limit_text=f"objective: {quantile} < {fmt.duration(limit_s)}",
+        points=tuple(_point(each, quantile) for each in recommendation.ranked),
+    )
+
+
+def frontier_figure(drawn: Frontier) -> go.Figure:
+    """An empty figure, axes and limit only, when nothing was ranked."""
+    figure = go.Figure()
+    top_s = _top_s(drawn)
+    for (group, basis), points in _by_kind(drawn.points).items():
+        figure.add_trace(_markers(group, basis, points, top_s))
+    _add_line(figure, [each for each in drawn.points if each.is_on_frontier], top_s)
+    _add_limit(figure, drawn)
+    _lay_out(figure, drawn, top_s)
+    return figure
+
+
+def _point(each: Candidate, quantile: str) -> FrontierPoint:
+    interval = each.performance.interval
+    return FrontierPoint(
+        rank=each.rank,
+        option=each.option.text,
+        group=group_of(each.option),
+        basis=each.performance.basis,
+        usd_per_month=float(each.cost.usd_per_month),
+        latency_s=interval.median,
+        low_s=interval.low,
+        high_s=interval.high,
+        is_on_frontier=each.frontier,
+        hover=_hover(each, quantile),
+    )
+
+
+def _hover(each: Candidate, quantile: str) -> tuple[str, ...]:
+    performance, cost = each.performance, each.cost
+    interval, capacity = performance.interval, performance.capacity_rps
+    estimate = " (estimated price)" if performance.price_basis == "derived" else ""
+    return (
+        f"#{each.rank} {each.option.text}",
+        f"{group_of(each.option)}, {each.option.region}",
+        f"{fmt.usd(cost.usd_per_month)} a month{estimate}, "
+        f"{fmt.usd(cost.usd_per_million)} a million requests",
+        f"{quantile} {fmt.duration(interval.median)} "
+        f"({fmt.INTERVAL} {fmt.duration_range(interval.low, interval.high)})",
+        f"capacity {fmt.rate(capacity.median)} ({fmt.rate_range(capacity.low, capacity.high)}), "
+        f"{fmt.percent(performance.utilization_ratio)} busy at peak",
+        f"{fmt.probability(each.probability_best)} sure it is the cheapest; "
+        f"latency {performance.basis.value}",
+        *each.notes,
+    )
+
+
+def _top_s(drawn: Frontier) -> float:
+    return ROOM * max([drawn.limit_s, *(each.high_s or each.latency_s for each in drawn.points)])
+
+
+def _by_kind(
+    points: tuple[FrontierPoint, ...],
+) -> dict[tuple[str, Basis], list[FrontierPoint]]:
+    kinds: dict[tuple[str, Basis], list[FrontierPoint]] = {}
+    for group in GROUP_COLOR:
+        for point in points:
+            if point.group == group:
+                kinds.setdefault((group, point.basis), []).append(point)
+    return kinds
+
+
+def _markers(group: str, basis: Basis, points: list[FrontierPoint], top_s: float) -> go.Scatter:
+    color = GROUP_COLOR[group]
+    return go.Scatter(
+        name=f"{group} ({basis.value})",
+        x=[each.usd_per_month for each in points],
+        y=[each.latency_s for each in points],
+        customdata=[each.rank for each in points],
+        hovertext=["<br>".join(map(escape, each.hover)) for each in points],
+        hovertemplate="%{hovertext}<extra></extra>",
+        mode="markers",
+        marker={
+            "color": color,
+            "symbol": BASIS_SYMBOL[basis],
+            "size": [13 if each.is_on_frontier else 8 for each in points],
+            "opacity": [1.0 if each.is_on_frontier else 0.75 for each in points],
+            "line": {"width": 1, "color": PAPER},
+        },
+        error_y=_bars(points, top_s, faint(color, BAR_OPACITY), 1),
+    )
+
+
+def _bars(
+    points: list[FrontierPoint], top_s: float, color: str, width: float
+) -> dict[str, object]:
+    highs = [top_s if each.high_s is None else each.high_s for each in points]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - each.latency_s for high, each in zip(highs, points, strict=True)],
+        "arrayminus": [each.latency_s - each.low_s for each in points],
+        "color": color,
+        "thickness": width,
+        "width": 0,
+    }
+
+
+def _add_line(figure: go.Figure, points: list[FrontierPoint], top_s: float) -> None:
+    """Steps: between two of its points the frontier offers no more than the cheaper one."""
+    if not points:
+        return
+    figure.add_trace(
+        go.Scatter(
+            name="frontier: nothing is both cheaper and faster",
+            x=[each.usd_per_month for each in points],
+            y=[each.latency_s for each in points],
+            mode="lines",
+            line={"shape": "hv", "color": INK, "width": 1.5},
+            error_y=_bars(points, top_s, faint(INK, 0.7), 1.5),
+            hoverinfo="skip",
+        )
+    )
+    for number, each in enumerate(points):
+        figure.add_annotation(
+            x=math.log10(each.usd_per_month),
+            y=math.log10(each.latency_s),
+            text=escape(each.option),
+            showarrow=False,
+            xanchor="left" if number == 0 else "right",
+            yanchor="top",
+            xshift=6 if number == 0 else -6,
+            yshift=-6,
+            font={"size": 12, "color": INK},
+            bgcolor=faint(PAPER, 0.8),
+        )
+
+
+def _add_limit(figure: go.Figure, drawn: Frontier) -> None:
+    figure.add_hline(y=drawn.limit_s, line={"color": LIMIT, "width": 1.5, "dash": "dash"})
+    figure.add_annotation(
+        x=1,
+        xref="paper",
+        y=math.log10(drawn.limit_s),
+        text=escape(drawn.limit_text),
+        showarrow=False,
+        xanchor="right",
+        yanchor="bottom",
+        font={"size": 12, "color": MUTED},
+        bgcolor=faint(PAPER, 0.8),
+    )
+
+
+def _lay_out(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
+    costs = [each.usd_per_month for each in drawn.points] or [10.0, 1000.0]
+    lows = [each.low_s for each in drawn.points] or [drawn.limit_s / 10]
+    figure.update_layout(
+        xaxis=log_axis(min(costs) / ROOM, max(costs) * ROOM, fmt.usd_tick)
+        | {"title": "cost per month"},
+        yaxis=log_axis(min(lows) / ROOM, top_s, fmt.duration)
+        | {"title": f"{drawn.quantile} latency at peak, with {fmt.INTERVAL}s"},
+        font={"family": FONT, "size": 13, "color": INK},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        hovermode="closest",
+        hoverlabel={"align": "left", "bgcolor": PAPER, "font": {"color": INK}},
+        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
+        margin={"l": 68, "r": 16, "t": 24, "b": 40},
+    )

@@ -1,0 +1,201 @@
+"""What a run recommends: the verdict, then everything it rests on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from dash import ALL, Input, Output, State, ctx, dcc, html
+
+from dashboard.components import blocks
+from dashboard.components.ranked_table import SORT, Order, arrange, next_order, ranked_table
+from dashboard.components.sections import cards, chip, command, facts, section
+from dashboard.figures.frontier import frontier, frontier_figure
+from dashboard.views import (
+    RecommendationView,
+    UnfinishedView,
+    recommendation_view,
+    unfinished_view,
+)
+
+if TYPE_CHECKING:
+    from dash import Dash
+    from dash.development.base_component import Component
+
+    from dashboard.data import Repository
+    from recommender.recommendation import Recommendation
+
+__all__ = ["layout", "register", "rearranged"]
+
+SHOWN = 10
+
+
+class Id(StrEnum):
+    RUN = "ranked-run"
+    ORDER = "ranked-order"
+    GROUPS = "ranked-groups"
+    ALL_ROWS = "ranked-all"
+    TABLE = "ranked-table"
+
+
+def layout(repository: Repository, reference: str) -> Component:
+    """Raises UnknownRun or AmbiguousRun."""
+    run = repository.run(reference)
+    found = repository.recommendation(run.id)
+    if found is None:
+        return _unfinished(unfinished_view(run, repository.finished_measurements(run.id)))
+    return _page(run.id, found)
+
+
+def register(app: Dash, repository: Repository) -> None:
+    app.callback(
+        Output(Id.TABLE, "children"),
+        Output(Id.ORDER, "data"),
+        Input({"type": SORT, "by": ALL}, "n_clicks"),
+        Input(Id.GROUPS, "value"),
+        Input(Id.ALL_ROWS, "value"),
+        State(Id.ORDER, "data"),
+        State(Id.RUN, "data"),
+        prevent_initial_call=True,
+    )(partial(_rearrange, repository))
+
+
+def _rearrange(  # noqa: PLR0913 - one argument for each input of the callback
+    repository: Repository,
+    clicks: list[int | None],
+    groups: list[str],
+    all_rows: list[str],
+    order: list[Any],
+    run_id: str,
+) -> tuple[Component, Order]:
+    clicked = ctx.triggered_id
+    before = Order(*order)
+    # Headings drawn anew trigger as well, without a click.
+    turned = isinstance(clicked, dict) and any(clicks)
+    after = next_order(before, clicked["by"]) if turned else before
+    return rearranged(repository, run_id, groups, after, is_whole=bool(all_rows)), after
+
+
+def rearranged(
+    repository: Repository, run_id: str, groups: list[str], order: Order, *, is_whole: bool
+) -> Component:
+    found = repository.recommendation(run_id)
+    if found is None:
+        return html.P("The run has no recommendation any more: load the page again.")
+    view = recommendation_view(found)
+    rows = arrange(view.rows, groups, order)
+    return ranked_table(rows if is_whole else rows[:SHOWN], order, view.quantile)
+
+
+def _page(run_id: str, found: Recommendation) -> Component:
+    view = recommendation_view(found)
+    first, *more = view.verdict
+    return html.Article(
+        [
+            html.Nav([dcc.Link("Runs", href="/"), " / ", html.Span(view.run, className="mono")]),
+            html.H1(first, className="verdict"),
+            *[html.P(each, className="also") for each in more],
+            facts(view.asked),
+            cards(view.cards),
+            *_ranked(run_id, found, view),
+            html.Div(_columns(view), className="columns"),
+            section(f"Not ranked: {view.rejected_count}", *map(blocks.rejected, view.rejected)),
+            section("Evidence", *blocks.evidence(view.evidence), html.P(view.measuring)),
+        ]
+    )
+
+
+def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> list[Component]:
+    if not view.rows:
+        return []
+    order = Order()
+    return [
+        section(
+            "Cost against latency",
+            _chart(found),
+            note="Each mark is an option that meets the objective; bars are 80% intervals. "
+            "Hover for the figures.",
+        ),
+        section(
+            "Ranked",
+            dcc.Store(id=Id.RUN, data=run_id),
+            dcc.Store(id=Id.ORDER, data=order),
+            _choices(view),
+            html.Div(
+                ranked_table(view.rows[:SHOWN], order, view.quantile),
+                id=Id.TABLE,
+                className="scroll",
+                tabIndex="0",
+                role="region",
+                **{"aria-label": "ranked options"},
+            ),
+            note="Cheapest first; a heading sorts. ★ nothing is both cheaper and faster. "
+            "~ price derived by rule.",
+        ),
+    ]
+
+
+def _chart(found: Recommendation) -> Component:
+    return dcc.Graph(
+        figure=frontier_figure(frontier(found)),
+        className="chart",
+        responsive=True,
+        config={
+            "displaylogo": False,
+            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        },
+    )
+
+
+def _choices(view: RecommendationView) -> Component:
+    return html.Div(
+        [
+            dcc.Checklist(
+                id=Id.GROUPS,
+                options=[
+                    {"label": f"{name} ({count})", "value": name} for name, count in view.groups
+                ],
+                value=[name for name, _ in view.groups],
+                inline=True,
+                className="choices",
+            ),
+            dcc.Checklist(
+                id=Id.ALL_ROWS,
+                options=[{"label": f"all {len(view.rows)} rows", "value": "all"}],
+                value=[],
+                inline=True,
+                className="choices",
+            ),
+        ],
+        className="toolbar",
+    )
+
+
+def _columns(view: RecommendationView) -> list[Component]:
+    bill = (
+        []
+        if view.bill is None
+        else [section("Bill of the cheapest, a month", *blocks.bill(view.bill))]
+    )
+    objectives = (
+        [section("Objectives", blocks.objectives(view.objectives))] if view.objectives else []
+    )
+    assumed = section("Assumed", html.Ul([html.Li(each) for each in view.assumptions]))
+    return [html.Div([*bill, *objectives]), assumed]
+
+
+def _unfinished(view: UnfinishedView) -> Component:
+    run = view.run
+    error = [] if run.error is None else [html.Pre(run.error, className="fault")]
+    go_on = [] if view.command is None else [html.P("Go on with it:"), command(view.command)]
+    return html.Article(
+        [
+            html.Nav([dcc.Link("Runs", href="/"), " / ", html.Span(run.id, className="mono")]),
+            html.H1("No recommendation yet", className="verdict"),
+            html.P([chip(run.status), " ", view.said, " ", view.kept]),
+            *error,
+            facts((("measured", run.measured), ("created", run.created), ("took", run.took))),
+            *go_on,
+        ]
+    )

@@ -1,0 +1,94 @@
+"""The program as a user runs it: a process of its own, with a home of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+
+DEMO = f"{sys.executable} -m loadtests.demo_server --port {{port}}"
+PROGRAM = (sys.executable, "-c", "from recommender.cli import main; main()")
+
+
+@dataclass
+class Recommender:
+    home: Path
+    folder: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """RECOMMENDER_TEST marks whatever the program starts, so that leftovers can be found."""
+        scrubbed = {k: v for k, v in os.environ.items() if not k.startswith("RECOMMENDER_")}
+        return scrubbed | {
+            "RECOMMENDER_HOME": str(self.home),
+            "RECOMMENDER_TEST": str(self.home),
+            "PYTHONWARNINGS": "default",
+        }
+
+    @staticmethod
+    def spelled_out(argument: str) -> str:
+        """"demo:" begins the command of the server whose truth is known."""
+        return argument.replace("demo:", DEMO)
+
+    def run(self, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*PROGRAM, *map(self.spelled_out, arguments)],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*PROGRAM, *map(self.spelled_out, arguments)],
+            env=self.environment,
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def left_running(self) -> list[str]:
+        """Command lines of living processes that descend from a run of this test."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get("RECOMMENDER_TEST") == str(self.home):
+                    found.append(" ".join(process.cmdline()))
+            except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+                continue
+        return found
+
+    def nothing_left(self, within_s: float = 20) -> bool:
+        ends = time.monotonic() + within_s
+        while self.left_running():
+            if time.monotonic() > ends:
+                return False
+            time.sleep(0.1)
+        return True
+
+
+@pytest.fixture
+def recommender(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "payload.json").write_text("{}")
+    program = Recommender(tmp_path / "home", folder)
+    yield program
+    for process in program.started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+    program.run("cleanup")
+
