@@ -1,7 +1,7 @@
 """The dashboard as a Dash application over a repository.
 
-Addresses are matched here rather than with `dash.register_page`: its registry is one dictionary for
-the whole process, so that a second application would take over the pages of the first.
+Addresses are matched here rather than with `dash.register_page`: its registry is one dictionary
+for the whole process, so that a second application would take over the pages of the first.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard.components.sections import command, notice
+from dashboard.components.sections import aria, command, notice
 from dashboard.pages import recommendation, runs
 from recommender.errors import RecommenderError
 
@@ -37,7 +37,7 @@ INDEX = """<!doctype html>
 </head>
 <body>
 {%app_entry%}
-<noscript>The dashboard needs JavaScript. `recommender show` says the same in a terminal.</noscript>
+<noscript>This page needs JavaScript; `recommender show` does not.</noscript>
 <footer>{%config%}{%scripts%}{%renderer%}</footer>
 </body>
 </html>
@@ -45,7 +45,7 @@ INDEX = """<!doctype html>
 
 
 def create_app(repository: Repository, hosts: tuple[str, ...] = LOOPBACK) -> Dash:
-    """hosts: names it may be asked for by; another one is a page elsewhere that means to read it."""
+    """hosts: names it may be asked for by; any other is a page elsewhere that means to read it."""
     app = Dash(
         "dashboard",
         title=NAME,
@@ -86,7 +86,7 @@ def _register_pages(app: Dash, repository: Repository) -> None:
     app.callback(
         Output("page", "children"), Output("page-title", "data"), Input("address", "pathname")
     )(turn)
-    app.clientside_callback(
+    app.clientside_callback(  # type: ignore[no-untyped-call]
         "function(title) { if (title) { document.title = title; } return ''; }",
         Output("page-announced", "children"),
         Input("page-title", "data"),
@@ -107,7 +107,7 @@ def _frame() -> Component:
                         href="/",
                         className="brand",
                     ),
-                    html.Nav([dcc.Link("Runs", href="/")], **{"aria-label": "pages"}),
+                    html.Nav([dcc.Link("Runs", href="/")], **aria(label="pages")),
                 ],
                 className="top",
             ),

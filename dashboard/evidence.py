@@ -59,9 +59,10 @@ def evidence_view(evidence: Evidence) -> EvidenceView:
 
 
 def _size(size: SizeFacts) -> SizeLine:
+    capacity = fmt.rate_range(size.capacity_low_rps, size.capacity_high_rps)
     return SizeLine(
         size=f"{size.vcpus:g} vCPU",
-        capacity=f"{fmt.rate(size.capacity_rps)} ({fmt.rate_range(size.capacity_low_rps, size.capacity_high_rps)})",
+        capacity=f"{fmt.rate(size.capacity_rps)} ({capacity})",
         basis=size.basis,
         saturation=fmt.rate(size.saturation_rps),
         service_mean=fmt.duration(size.service_mean_s),
@@ -110,14 +111,20 @@ def _facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         if model.holdout_coverage is None
         else f"{fmt.percent(model.holdout_coverage)} of them inside the {fmt.INTERVAL}"
     )
+    hardware = (
+        f"{machine.cpu_name or 'a CPU without a name'}, {machine.cores} cores, "
+        f"{machine.memory_gib:.3g} GiB, {machine.architecture}"
+    )
+    software = (
+        f"Linux {machine.kernel}, Python {machine.python}, Locust {machine.locust}, "
+        f"recommender {machine.tool}"
+    )
     return (
         ("price book", f"{book.name}, published {book.published_on}, {book.age_days} days old"),
         ("model", model.name),
         ("its error", error),
         ("its intervals", coverage),
-        ("measured on", f"{machine.cpu_name or 'a CPU without a name'}, {machine.cores} cores, "
-                        f"{machine.memory_gib:.3g} GiB, {machine.architecture}"),
+        ("measured on", hardware),
         ("silicon", model.source_silicon or "not recognised"),
-        ("software", f"Linux {machine.kernel}, Python {machine.python}, Locust {machine.locust}, "
-                     f"recommender {machine.tool}"),
-    )  # fmt: skip
+        ("software", software),
+    )

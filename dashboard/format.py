@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 INTERVAL = "80% interval"
+TO = "\u2013"  # an en dash
 _SECOND_MS = 1000
 _THOUSAND = 1000
 _MINUTE_S = 60
@@ -51,7 +52,7 @@ def duration_range(low_s: float, high_s: float | None) -> str:
     low, unit = _scaled(low_s, unit_s)
     if high_s is None:
         return f"{low} {unit} or more, no upper bound"
-    return f"{low}–{_scaled(high_s, unit_s)[0]} {unit}"
+    return f"{low}{TO}{_scaled(high_s, unit_s)[0]} {unit}"
 
 
 def rate(per_s: float) -> str:
@@ -61,7 +62,7 @@ def rate(per_s: float) -> str:
 def rate_range(low_per_s: float, high_per_s: float | None) -> str:
     if high_per_s is None:
         return f"{_digits(low_per_s)} req/s or more"
-    return f"{_digits(low_per_s)}–{_digits(high_per_s)} req/s"
+    return f"{_digits(low_per_s)}{TO}{_digits(high_per_s)} req/s"
 
 
 def percent(ratio: float) -> str:

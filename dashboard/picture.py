@@ -68,7 +68,8 @@ def picture_page(recommendation: Recommendation) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(first)}</title>
 <style>
-body {{ margin: 24px 32px; background: {PAPER}; color: {INK}; font-family: {FONT}; width: {WIDTH - 64}px; }}
+body {{ margin: 24px 32px; width: {WIDTH - 64}px; background: {PAPER}; color: {INK};
+  font-family: {FONT}; }}
 h1 {{ font-size: 19px; line-height: 1.35; margin: 0 0 4px; font-weight: 600; }}
 p {{ font-size: 14px; margin: 0; color: {MUTED}; }}
 </style></head>

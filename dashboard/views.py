@@ -213,7 +213,7 @@ def recommendation_view(recommendation: Recommendation) -> RecommendationView:
 
 
 def objective_judged(recommendation: Recommendation) -> tuple[str, float]:
-    """The quantile that `Performance.interval` is of, as people write it, and its limit in seconds."""
+    """The quantile that `Performance.interval` is of, as people write it, and its limit in s."""
     objectives = recommendation.demand.objectives.latency
     highest = max(objectives, key=lambda each: (each.quantile, -each.limit_s))
     return f"p{highest.quantile * 100:.6g}", highest.limit_s

@@ -31,6 +31,7 @@ class Environment(BaseModel):
     cpu_name: str | None
     cpu_family: int | None
     cpu_model_number: int | None
+    cpu_stepping: int | None = None
     cpu_flags: tuple[str, ...]
     cores: int
     threads_per_core: int | None
@@ -54,6 +55,7 @@ def capture_environment() -> Environment:
         cpu_name=info.get("model name"),
         cpu_family=_integer(info.get("cpu family") or info.get("CPU implementer")),
         cpu_model_number=_integer(info.get("model") or info.get("CPU part")),
+        cpu_stepping=_integer(info.get("stepping")),
         cpu_flags=tuple((info.get("flags") or info.get("Features") or "").split()),
         cores=len(os.sched_getaffinity(0)),
         threads_per_core=_threads_per_core(),

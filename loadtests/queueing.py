@@ -164,7 +164,7 @@ def latency_curve(
 
 
 def tail_inflation(exceeds: NDArray[np.bool_], *, batches: int = 20) -> float:
-    """How many times fewer independent requests these are worth, for the share that exceeds a limit.
+    """How many times fewer independent requests these are worth, for the share that exceeds.
 
     Variance of batch means of the indicator over what it would be if the requests were independent
     (batch means; Law & Kelton, Simulation Modeling and Analysis, §9.5). At least 1.
@@ -187,7 +187,7 @@ def warmup_length(values: NDArray[np.float64], *, batch: int = 5) -> int:
     if count < 8:  # noqa: PLR2004 - fewer batches have no tail to compare with
         return 0
     means = values[: count * batch].reshape(count, batch).mean(axis=1)
-    means = means - means[-1]  # equal values must leave no rounding errors
+    means = means - means[-1]  # equal values leave no rounding error
     left = np.arange(count, 0, -1)
     sums, squares = np.cumsum(means[::-1])[::-1], np.cumsum(means[::-1] ** 2)[::-1]
     errors = (squares - sums**2 / left) / left**2

@@ -83,7 +83,7 @@ class OpenWatch:
         return None
 
     def _is_decided(self, records: NDArray[np.void]) -> bool:
-        """The share above the limit is surely below, or surely above, what the objective allows."""
+        """Is the share above the limit surely below, or surely above, what is allowed?"""
         ordered = np.sort(records, order="due_us")
         steady = ordered[len(ordered) // 5 :]
         taken_s = (steady["done_us"] - steady["due_us"]) / 1e6

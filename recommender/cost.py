@@ -6,19 +6,38 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from recommender.demand import TrafficFacts
+from pricing import NoPrice, UnitItem
 
-__all__ = ["HOURS_PER_MONTH", "Bill", "LineItem", "gigabytes", "per_million"]
+if TYPE_CHECKING:
+    from pricing import PriceBook
+    from recommender.demand import Demand, TrafficFacts
+
+__all__ = [
+    "HOURS_PER_MONTH",
+    "Bill",
+    "LineItem",
+    "data_items",
+    "gigabytes_per_month",
+    "per_million",
+    "requests_per_month",
+    "to_billionths",
+]
 
 HOURS_PER_MONTH = 730  # as AWS and the field count a month
 MILLION = Decimal(1_000_000)
 BYTES_PER_GB = Decimal(10**9)
+BILLIONTH = Decimal("1e-9")
+
+
+def to_billionths(amount: Decimal | float) -> Decimal:
+    """Nine decimals: fine enough for any price, and coarse enough to be written out in full."""
+    exact = amount if isinstance(amount, Decimal) else Decimal(repr(amount))
+    return exact.quantize(BILLIONTH)
 
 
 @dataclass(frozen=True, slots=True)
 class LineItem:
-    """quantity: in a month of 730 hours."""
+    """quantity: in a month of 730 hours, to the billionth."""
 
     name: str
     quantity: Decimal
@@ -26,14 +45,17 @@ class LineItem:
     usd_per_unit: Decimal
 
     def __post_init__(self) -> None:
-        if self.usd_per_unit <= 0:
+        if not self.usd_per_unit.is_finite() or self.usd_per_unit <= 0:
             raise ValueError(f"{self.name}: a price of {self.usd_per_unit} is no price")
-        if self.quantity < 0:
+        if not self.quantity.is_finite() or self.quantity < 0:
             raise ValueError(f"{self.name}: a quantity of {self.quantity}")
+        if self.quantity != to_billionths(self.quantity):
+            raise ValueError(f"{self.name}: {self.quantity} is finer than a billionth")
 
     @property
     def usd(self) -> Decimal:
-        return self.quantity * self.usd_per_unit
+        """To the billionth of a dollar, so that what is written adds up to what is totalled."""
+        return to_billionths(self.quantity * self.usd_per_unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +74,7 @@ class Bill:
 
 
 def requests_per_month(traffic: TrafficFacts) -> Decimal:
-    return Decimal(str(traffic.mean_rps)) * 3600 * HOURS_PER_MONTH
+    return Decimal(repr(traffic.mean_rps)) * 3600 * HOURS_PER_MONTH
 
 
 def per_million(bill: Bill, traffic: TrafficFacts) -> Decimal:
@@ -60,6 +82,26 @@ def per_million(bill: Bill, traffic: TrafficFacts) -> Decimal:
     return bill.usd_per_month / requests_per_month(traffic) * MILLION
 
 
-def gigabytes(bytes_mean: float, traffic: TrafficFacts) -> Decimal:
-    """In a month, at so many bytes a request."""
-    return Decimal(str(bytes_mean)) * requests_per_month(traffic) / BYTES_PER_GB
+def gigabytes_per_month(bytes_mean: float, traffic: TrafficFacts) -> Decimal:
+    """At so many bytes a request."""
+    return Decimal(repr(bytes_mean)) * requests_per_month(traffic) / BYTES_PER_GB
+
+
+def data_items(book: PriceBook, region: str, demand: Demand) -> tuple[LineItem, ...]:
+    """What SageMaker charges for data in and out; an item without a price or a size is left out."""
+    workload = demand.workload
+    sizes = (
+        ("data in", UnitItem.DATA_IN, workload.request_bytes_mean),
+        ("data out", UnitItem.DATA_OUT, workload.response_bytes_mean),
+    )
+    items = []
+    for name, item, size in sizes:
+        if size is None:
+            continue
+        try:
+            price = book.unit_price(item, region)
+        except NoPrice:
+            continue
+        quantity = to_billionths(gigabytes_per_month(size, demand.traffic))
+        items.append(LineItem(name, quantity, price.unit, price.usd))
+    return tuple(items)

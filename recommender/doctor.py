@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from loadtests.environment import capture_environment
 from loadtests.targets.limits import capabilities
 from recommender.deploy.credentials import find_credentials
-from recommender.performance.silicon import silicon_of
 from recommender.quick import default_sizes
+from recommender.source import silicon_of_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,11 +67,7 @@ def examine(
 
 def _machine() -> Iterator[Finding]:
     environment = capture_environment()
-    silicon = None
-    if environment.cpu_vendor is not None and environment.cpu_family is not None:
-        silicon = silicon_of(
-            environment.cpu_vendor, environment.cpu_family, environment.cpu_model_number or 0
-        )
+    silicon = silicon_of_environment(environment)
     name = environment.cpu_name or "a CPU that gives no name"
     if silicon is None:
         yield Finding(

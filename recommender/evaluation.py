@@ -1,4 +1,4 @@
-"""Candidates judged and priced: replicas, latency, verdicts, bill, and cost in every draw."""
+"""Machines judged and priced: replicas, latency, verdicts, bill, and cost in every draw."""
 
 from __future__ import annotations
 
@@ -8,342 +8,252 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests.samples import ratio_bound
-from loadtests.slo import ErrorRateObjective, LatencyObjective, Verdict, judge
-from pricing import NoPrice, Platform, UnitItem
+from loadtests.capacity import tightest
+from pricing import Platform
 from recommender.candidates import option_of
-from recommender.cost import HOURS_PER_MONTH, Bill, LineItem, gigabytes
-from recommender.performance.model import Host
-from recommender.performance.speed_prior import Machine
-from recommender.recommendation import (
-    Basis,
-    LatencySeconds,
-    ObjectiveVerdict,
-    Performance,
-    Range,
-    Rejected,
-    RejectReason,
+from recommender.cost import HOURS_PER_MONTH, Bill, LineItem, data_items
+from recommender.limits import (
+    REAL_TIME_PAYLOAD_BYTES,
+    answer_obstacle,
+    payload_notes,
+    payload_obstacle,
 )
-from recommender.sizing import needed_replicas, probability_met, replicas_for
+from recommender.performance.scaling import GROUP_REACH_RATIO
+from recommender.recommendation import Basis, Performance, PriceFacts, RejectReason
+from recommender.sizing import needed_replicas, replicas_for
+from recommender.verdicts import Rejection, judge_all, latency_of, median_of, range_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from loadtests.capacity import Capacity
-    from loadtests.queueing import LatencyCurve
-    from loadtests.slo import Objective, Slo
-    from pricing import InstanceType, Offer, PriceBook
+    from pricing import InstanceType, Offer, PriceBook, ServerlessOffer
     from recommender.demand import Demand
-    from recommender.performance.model import PerformanceModel, Predictions
-    from recommender.recommendation import Option
+    from recommender.performance.model import Host, PerformanceModel, Prediction
+    from recommender.recommendation import ObjectiveVerdict, Option, Rejected
+    from recommender.verdicts import Errors
 
-__all__ = ["Errors", "Evaluated", "data_items", "evaluate_machines", "host_of", "judge_errors"]
+__all__ = ["Evaluated", "MachineEvaluation", "Question", "price_facts"]
 
 MEMORY_SHARE = 0.9  # of the machine's; the rest is the system's
 
 
-@dataclass(frozen=True, slots=True)
-class Errors:
-    """Requests that were answered wrongly or not at all, among those sent below saturation."""
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and what is known besides the speed of machines.
 
-    bad: int
-    requests: int
+    size_known: whether somebody said how many vCPUs the figures stand for.
+    """
+
+    demand: Demand
+    book: PriceBook
+    errors: Errors
+    size_known: bool = True
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """cost_draws: USD a month in each draw, infinite where no fleet meets the SLO; shape (draws,)."""
+    """cost_draws: USD a month in each draw, infinite where no fleet meets the SLO."""
 
     option: Option
     bill: Bill
+    price: PriceFacts
     performance: Performance
     verdicts: tuple[ObjectiveVerdict, ...]
     cost_draws: NDArray[np.float64]
     notes: tuple[str, ...] = ()
 
 
-def host_of(instance: InstanceType) -> Host:
-    cores = instance.physical_cores
-    machine = Machine(
-        vcpus=float(instance.vcpus),
-        silicon=instance.cpu.silicon,
-        threads_per_core=None if cores is None else max(round(instance.vcpus / cores), 1),
-        architecture=instance.cpu.architecture.value,
-        clock_ghz=instance.cpu.clock_ghz,
-        provider="aws",
-    )
-    return Host(machine, instance.baseline_ratio or 1.0)
-
-
 @dataclass(frozen=True)
 class _Fleet:
-    """One machine type, predicted: everything that does not depend on how it is bought."""
+    """One machine type: everything that does not depend on how it is bought.
+
+    needed: replicas in each draw.
+    """
 
     replicas: int
-    capacity: NDArray[np.float64]
     needed: NDArray[np.float64]
     performance: Performance
     verdicts: tuple[ObjectiveVerdict, ...]
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
 class MachineEvaluation:
-    """All offers of machines in one go: each machine type is predicted once.
+    """hosts, predictions: by the instance type's bare name."""
 
-    measured: capacities measured on the instance type itself, by bare name; they replace the
-    prediction.
-    """
-
-    def __init__(
-        self,
-        model: PerformanceModel,
-        demand: Demand,
-        book: PriceBook,
-        errors: Errors,
-        measured: Mapping[str, Capacity],
-    ) -> None:
-        self.model, self.demand, self.book = model, demand, book
-        self.errors, self.measured = errors, measured
-        self.slo = demand.objectives
+    model: PerformanceModel
+    question: Question
+    hosts: Mapping[str, Host]
+    predictions: Mapping[str, Prediction]
 
     def run(self, offers: Sequence[Offer]) -> tuple[list[Evaluated], list[Rejected]]:
-        instances = list({offer.instance.name: offer.instance for offer in offers}.values())
-        if not instances:
-            return [], []
-        hosts = [host_of(instance) for instance in instances]
-        servers = self.model.servers_at(np.array([host.machine.vcpus for host in hosts]))
-        quantiles = tuple(each.quantile for each in self.slo.latency)
-        curves = self.model.curves([int(count) for count in servers], quantiles)
-        predictions = self.model.predict(hosts, self.slo, curves)
-        fleets = {
-            instance.name: self._fleet(instance, column, predictions, curves)
-            for column, instance in enumerate(instances)
-        }
+        """Each machine type is sized once, however many ways there are to buy it."""
+        fleets: dict[str, _Fleet | Rejection] = {}
         evaluated, rejected = [], []
         for offer in offers:
-            fleet = fleets[offer.instance.name]
-            if isinstance(fleet, _Fleet):
-                evaluated.append(self._priced(offer, fleet))
+            instance = offer.instance
+            if instance.name not in fleets:
+                fleets[instance.name] = self._fleet(instance)
+            found = self._under_limits(offer, fleets[instance.name])
+            if isinstance(found, Rejection):
+                rejected.append(found.of(option_of(offer)))
             else:
-                reason, detail = fleet
-                rejected.append(Rejected(option=option_of(offer), reason=reason, detail=detail))
+                evaluated.append(self._priced(offer, found))
         return evaluated, rejected
 
-    def _fleet(
-        self,
-        instance: InstanceType,
-        column: int,
-        predictions: Predictions,
-        curves: dict[int, LatencyCurve],
-    ) -> _Fleet | tuple[RejectReason, str]:
-        needs = self.model.memory_bytes(instance.vcpus)
-        if needs is not None and needs > MEMORY_SHARE * instance.memory_gib * 2**30:
-            return (
-                RejectReason.MEMORY,
-                f"needs about {needs / 2**30:.2g} GiB with a worker for each of {instance.vcpus} "
-                f"vCPUs; has {instance.memory_gib:g} GiB",
-            )
-        measured = self.measured.get(instance.name)
-        capacity = (
-            predictions.capacity_rps[:, column] if measured is None else _measured_draws(measured)
-        )
-        traffic, constraints = self.demand.traffic, self.demand.constraints
-        replicas = replicas_for(capacity, traffic.peak_rps, constraints)
+    def _fleet(self, instance: InstanceType) -> _Fleet | Rejection:
+        host, prediction = self.hosts[instance.name], self.predictions[instance.name]
+        if host.measured is None and (full := self._memory_obstacle(instance)) is not None:
+            return full
+        demand = self.question.demand
+        peak_rps, constraints = demand.traffic.peak_rps, demand.constraints
+        replicas = replicas_for(prediction.capacity_rps, peak_rps, constraints)
         if replicas is None:
-            return RejectReason.MISSES_SLO, self._why_missed(predictions, column)
-        rate = traffic.peak_rps / replicas
-        curve = curves[int(predictions.servers[column])]
-        latency = self.model.latency_draws(predictions, column, rate, curve)
-        verdicts = _verdicts(self.demand, self.slo, capacity, rate, latency, self.errors)
-        worst = next((each for each in verdicts if each.verdict is not Verdict.MET), None)
-        if worst is not None:
-            return _reject_reason(worst, self.errors)
+            return self._too_slow(prediction)
+        latency_s = prediction.latency_s(peak_rps / replicas)
+        verdicts, obstacle = judge_all(
+            demand.objectives, latency_s, self.question.errors, constraints.confidence
+        )
+        if obstacle is not None:
+            return obstacle
         return _Fleet(
             replicas=replicas,
-            capacity=capacity,
-            needed=needed_replicas(capacity, traffic.peak_rps, constraints),
-            performance=self._performance(
-                replicas, capacity, latency, predictions.saturation_rps[:, column], instance
-            ),
+            needed=needed_replicas(prediction.capacity_rps, peak_rps, constraints),
+            performance=self._performance(instance, prediction, replicas, latency_s),
             verdicts=verdicts,
-            notes=_notes(instance, self.model),
+            notes=self._notes(instance, host),
+        )
+
+    def _memory_obstacle(self, instance: InstanceType) -> Rejection | None:
+        needs = self.model.memory_bytes(instance.vcpus)
+        if needs is None or needs <= MEMORY_SHARE * instance.memory_gib * 2**30:
+            return None
+        return Rejection(
+            RejectReason.MEMORY,
+            f"needs about {needs / 2**30:.2g} GiB with a worker for each of {instance.vcpus} "
+            f"vCPUs; has {instance.memory_gib:g} GiB",
+        )
+
+    def _too_slow(self, prediction: Prediction) -> Rejection:
+        """How near an idle machine of this type comes to the objective it misses most."""
+        demand = self.question.demand
+        confidence = demand.constraints.confidence
+        idle = {
+            each: prediction.idle_latency_s(each.quantile) for each in demand.objectives.latency
+        }
+        worst = max(idle, key=lambda each: median_of(idle[each]) / each.limit_s)
+        cautious_s = float(np.quantile(idle[worst], confidence, method="higher"))
+        met = float(np.mean(prediction.capacity_rps > 0))
+        return Rejection(
+            RejectReason.MISSES_SLO if met <= 1 - confidence else RejectReason.UNCERTAIN,
+            f"an idle one has p{worst.quantile * 100:g} of {median_of(idle[worst]) * 1e3:.3g} ms "
+            f"({cautious_s * 1e3:.3g} ms at {confidence:.0%} confidence); the limit is "
+            f"{worst.limit_s * 1e3:g} ms",
+            margin_ratio=1 - cautious_s / worst.limit_s,
         )
 
     def _performance(
         self,
-        replicas: int,
-        capacity: NDArray[np.float64],
-        latency: dict[float, NDArray[np.float64]],
-        saturation: NDArray[np.float64],
         instance: InstanceType,
+        prediction: Prediction,
+        replicas: int,
+        latency_s: Mapping[float, NDArray[np.float64]],
     ) -> Performance:
-        tightest = max(each.quantile for each in self.slo.latency)
+        demand = self.question.demand
+        claimed = tightest(demand.objectives).quantile
+        sustained_rps = median_of(prediction.saturation_rps) * prediction.sustained_ratio
         return Performance(
-            capacity_rps=_range(capacity * replicas),
-            latency_s=LatencySeconds(
-                **{f"p{round(q * 100)}": _median(latency[q]) for q in (0.5, 0.9, 0.95, 0.99)}
-            ),
-            interval=_range(latency[tightest]),
-            utilization_ratio=self.demand.traffic.peak_rps / replicas / float(np.median(saturation)),
-            basis=Basis.MEASURED if instance.name in self.measured else Basis.TRANSFERRED,
+            capacity_rps=range_of(prediction.capacity_rps * replicas),
+            latency_s=latency_of(latency_s),
+            interval=range_of(latency_s[claimed]),
+            interval_quantile=claimed,
+            utilization_ratio=demand.traffic.peak_rps / replicas / sustained_rps,
+            basis=self._basis(instance),
             price_basis="reported",
         )
 
+    def _basis(self, instance: InstanceType) -> Basis:
+        host, model = self.hosts[instance.name], self.model
+        if host.measured is not None:
+            return Basis.MEASURED
+        within_reach = instance.vcpus <= GROUP_REACH_RATIO * model.largest.vcpus
+        benchmarked = model.source.silicon is not None and all(
+            model.prior.is_benchmarked(each) for each in (model.source, host.machine)
+        )
+        known = within_reach and benchmarked and self.question.size_known
+        return Basis.TRANSFERRED if known else Basis.PREDICTED
+
+    def _notes(self, instance: InstanceType, host: Host) -> tuple[str, ...]:
+        notes = []
+        if instance.baseline_ratio is not None:
+            notes.append(
+                f"burstable: loaded to its baseline of {instance.baseline_ratio:.0%} a vCPU at most"
+            )
+        if host.measured is not None:
+            if host.measured.vcpus < instance.vcpus:
+                notes.append(f"measured with {host.measured.vcpus:g} of its {instance.vcpus} vCPUs")
+            return tuple(notes)
+        if instance.cpu.silicon_note:
+            notes.append(instance.cpu.silicon_note)
+        if instance.cpu.silicon is None:
+            notes.append("its silicon is not known")
+        if instance.vcpus > GROUP_REACH_RATIO * self.model.largest.vcpus:
+            notes.append(
+                f"{instance.vcpus} vCPUs is more than {GROUP_REACH_RATIO:g} times the largest "
+                "size measured"
+            )
+        return tuple(notes)
+
+    def _under_limits(self, offer: Offer, fleet: _Fleet | Rejection) -> _Fleet | Rejection:
+        """SageMaker's own limits; EC2 has none."""
+        if offer.platform is not Platform.SAGEMAKER:
+            return fleet
+        obstacle = payload_obstacle(self.question.demand.workload, REAL_TIME_PAYLOAD_BYTES)
+        if obstacle is None and isinstance(fleet, _Fleet):
+            obstacle = answer_obstacle(fleet.performance.latency_s.p99)
+        return fleet if obstacle is None else obstacle
+
     def _priced(self, offer: Offer, fleet: _Fleet) -> Evaluated:
+        demand = self.question.demand
         hours = LineItem(
             f"{offer.name} {offer.purchase.value}",
             Decimal(fleet.replicas) * HOURS_PER_MONTH,
             "instance-hour",
             offer.usd_per_hour,
         )
-        data = data_items(self.book, offer.region, self.demand) if offer.platform is Platform.SAGEMAKER else ()
+        is_hosting = offer.platform is Platform.SAGEMAKER
+        data = data_items(self.question.book, offer.region, demand) if is_hosting else ()
         bill = Bill((hours, *data))
         extra = float(bill.usd_per_month - hours.usd)
         return Evaluated(
             option=option_of(offer, fleet.replicas),
             bill=bill,
+            price=price_facts(offer),
             performance=fleet.performance.model_copy(update={"price_basis": offer.basis.value}),
             verdicts=fleet.verdicts,
             cost_draws=fleet.needed * float(offer.usd_per_hour) * HOURS_PER_MONTH + extra,
-            notes=(*fleet.notes, *_purchase_notes(offer)),
-        )
-
-    def _why_missed(self, predictions: Predictions, column: int) -> str:
-        """How near an idle machine of this type comes."""
-        objective = max(self.slo.latency, key=lambda each: each.quantile)
-        mean_s = predictions.servers[column] / predictions.saturation_rps[:, column]
-        shape = float(np.quantile(self.model.unit_service, objective.quantile))
-        alone = float(np.quantile(mean_s * shape, self.demand.constraints.confidence))
-        return (
-            f"one request alone takes p{objective.quantile * 100:g} {alone * 1e3:.3g} ms "
-            f"(at {self.demand.constraints.confidence:.0%} confidence); "
-            f"the limit is {objective.limit_s * 1e3:g} ms"
+            notes=(
+                *fleet.notes,
+                *_spot_notes(offer),
+                *(payload_notes(demand.workload) if is_hosting else ()),
+            ),
         )
 
 
-def evaluate_machines(
-    offers: Sequence[Offer],
-    model: PerformanceModel,
-    demand: Demand,
-    book: PriceBook,
-    known: tuple[Errors, Mapping[str, Capacity]],
-) -> tuple[list[Evaluated], list[Rejected]]:
-    """known: the errors seen, and the capacities measured on instance types themselves."""
-    errors, measured = known
-    return MachineEvaluation(model, demand, book, errors, measured).run(offers)
-
-
-def data_items(book: PriceBook, region: str, demand: Demand) -> tuple[LineItem, ...]:
-    """What SageMaker charges for data in and out; nothing where the book has no price (it is said
-    among the assumptions).
-    """
-    workload = demand.workload
-    sizes = (
-        ("data in", UnitItem.DATA_IN, workload.request_bytes_mean),
-        ("data out", UnitItem.DATA_OUT, workload.response_bytes_mean),
-    )
-    items = []
-    for name, item, size in sizes:
-        if size is None:
-            continue
-        try:
-            price = book.unit_price(item, region)
-        except NoPrice:
-            continue
-        items.append(LineItem(name, gigabytes(size, demand.traffic), price.unit, price.usd))
-    return tuple(items)
-
-
-def judge_errors(objective: ErrorRateObjective, errors: Errors, confidence: float) -> Verdict:
-    bound = ratio_bound(errors.bad, errors.requests, confidence=2 * confidence - 1)
-    return judge(bound, objective.limit_ratio)
-
-
-def _verdicts(
-    demand: Demand,
-    slo: Slo,
-    capacity: NDArray[np.float64],
-    rate_rps: float,
-    latency: dict[float, NDArray[np.float64]],
-    errors: Errors,
-) -> tuple[ObjectiveVerdict, ...]:
-    confidence = demand.constraints.confidence
-    met = probability_met(capacity, rate_rps)
-
-    def one(objective: Objective) -> ObjectiveVerdict:
-        match objective:
-            case LatencyObjective(quantile, limit_s):
-                return ObjectiveVerdict(
-                    objective=objective.text,
-                    verdict=_verdict(met, confidence),
-                    probability=met,
-                    margin_ratio=1 - _median(latency[quantile]) / limit_s,
-                )
-            case ErrorRateObjective(limit_ratio):
-                seen = errors.bad / errors.requests if errors.requests else None
-                return ObjectiveVerdict(
-                    objective=objective.text,
-                    verdict=judge_errors(objective, errors, confidence),
-                    probability=None,
-                    margin_ratio=None if seen is None or limit_ratio == 0 else 1 - seen / limit_ratio,
-                )
-
-    return tuple(one(objective) for objective in slo.objectives)
-
-
-def _verdict(probability: float, confidence: float) -> Verdict:
-    if probability >= confidence:
-        return Verdict.MET
-    return Verdict.MISSED if probability <= 1 - confidence else Verdict.UNKNOWN
-
-
-def _reject_reason(worst: ObjectiveVerdict, errors: Errors) -> tuple[RejectReason, str]:
-    if worst.probability is None:
-        seen = f"{errors.bad} of {errors.requests} requests failed"
-        if worst.verdict is Verdict.UNKNOWN:
-            return RejectReason.INCONCLUSIVE, f"{worst.objective} is not established: {seen}"
-        return RejectReason.MISSES_SLO, f"{worst.objective} is missed: {seen}"
-    return (
-        RejectReason.MISSES_SLO,
-        f"{worst.objective} is met with probability {worst.probability:.0%} only",
+def price_facts(offer: Offer | ServerlessOffer) -> PriceFacts:
+    return PriceFacts(
+        basis=offer.basis.value,
+        confidence=offer.confidence.value,
+        observed_on=offer.observed_on.isoformat(),
+        source=offer.source,
     )
 
 
-def _measured_draws(capacity: Capacity) -> NDArray[np.float64]:
-    """Draws spread as the measured interval says (80 %, normal), never below zero."""
-    from recommender.performance.model import DRAWS  # noqa: PLC0415 - one number
-
-    half = (capacity.high_rps - capacity.low_rps) / 2 / 1.2816
-    rng = np.random.default_rng(np.random.SeedSequence([1, 7]))
-    return np.maximum(rng.normal(capacity.rate_rps, max(half, 1e-9), DRAWS), 0.0)
-
-
-def _range(draws: NDArray[np.float64]) -> Range:
-    low, median, high = (float(value) for value in np.quantile(draws, [0.1, 0.5, 0.9], method="lower"))
-    return Range(low=low, median=median, high=high if np.isfinite(high) else None)
-
-
-def _median(draws: NDArray[np.float64]) -> float:
-    return float(np.quantile(draws, 0.5, method="lower"))
-
-
-def _notes(instance: InstanceType, model: PerformanceModel) -> tuple[str, ...]:
-    notes = []
-    if instance.burstable:
-        notes.append(f"burstable: counted at its baseline of {instance.baseline_ratio:.0%} a vCPU")
-    if instance.cpu.silicon_note:
-        notes.append(instance.cpu.silicon_note)
-    if instance.cpu.silicon is None:
-        notes.append("its silicon is not known")
-    largest = max(size.vcpus for size in model.sizes)
-    if instance.vcpus > 4 * largest:
-        notes.append(f"{instance.vcpus} vCPUs is more than 4 times the largest size measured")
-    return tuple(notes)
-
-
-def _purchase_notes(offer: Offer) -> tuple[str, ...]:
-    if offer.interruption_band is None:
+def _spot_notes(offer: Offer) -> tuple[str, ...]:
+    if offer.purchase.value != "spot":
         return ()
+    if offer.interruption_band is None:
+        return ("spot: how often such machines are reclaimed is not known",)
     return (f"spot: {offer.interruption_band} of such machines are reclaimed in a month",)

@@ -7,7 +7,7 @@ Format history
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -30,6 +30,7 @@ __all__ = [
     "Option",
     "Performance",
     "PriceBookFacts",
+    "PriceFacts",
     "Range",
     "Recommendation",
     "Rejected",
@@ -42,11 +43,16 @@ FORMAT = 1
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Basis(StrEnum):
-    """How a figure is known, best first."""
+    """How a figure is known, best first.
+
+    measured: on this machine itself. transferred: measured on another, and carried over between
+    silicons that both were benchmarked. predicted: carried over past what was benchmarked or
+    measured (silicon not known, or far larger). prior: by an assumption about the service.
+    """
 
     MEASURED = "measured"
     TRANSFERRED = "transferred"
@@ -56,6 +62,8 @@ class Basis(StrEnum):
 
 class RejectReason(StrEnum):
     MISSES_SLO = "misses-slo"
+    UNCERTAIN = "uncertain"
+    """It may meet the SLO, with less confidence than was asked for."""
     NEEDS_MEASUREMENT = "needs-measurement"
     NO_PRICE = "no-price"
     RETIRED = "retired"
@@ -99,13 +107,22 @@ class Option(_Frozen):
 
 
 class CostItem(_Frozen):
-    """In a month; decimals as text, exactly as they were added."""
+    """In a month; decimals as text. usd: quantity x usd_per_unit, to the billionth."""
 
     name: str
     quantity: str
     unit: str
     usd_per_unit: str
     usd: str
+
+
+class PriceFacts(_Frozen):
+    """Where the main price of a bill comes from: its first item."""
+
+    basis: Literal["reported", "derived"]
+    confidence: Literal["high", "medium", "low"]
+    observed_on: str
+    source: str
 
 
 class Cost(_Frozen):
@@ -115,30 +132,39 @@ class Cost(_Frozen):
     usd_per_month: str
     usd_per_million: str
     items: tuple[CostItem, ...]
+    price: PriceFacts
 
 
 class LatencySeconds(_Frozen):
-    p50: float
-    p90: float
-    p95: float
-    p99: float
+    """None where it is not known (a cold start of serverless) or has no steady state."""
+
+    p50: float | None
+    p90: float | None
+    p95: float | None
+    p99: float | None
 
 
 class Performance(_Frozen):
-    """capacity_rps: of the whole fleet, at the SLO. latency_s: medians at peak traffic; interval:
-    80 % of the latency quantile that the tightest objective bounds. utilization_ratio: at peak.
+    """At peak traffic.
+
+    capacity_rps: of the whole fleet, at the SLO. latency_s: medians. interval: of the latency at
+    interval_quantile, the highest quantile that the SLO bounds. utilization_ratio: of what can be
+    sustained for ever.
     """
 
     capacity_rps: Range
     latency_s: LatencySeconds
     interval: Range
+    interval_quantile: float
     utilization_ratio: float
     basis: Basis
     price_basis: Literal["reported", "derived"]
 
 
 class ObjectiveVerdict(_Frozen):
-    """probability: that it is met at peak; None where nothing is known."""
+    """probability: that it is met at peak, from the draws; None for an error rate, which is
+    judged by counting. margin_ratio: share of the limit that is left, below zero where missed.
+    """
 
     objective: str
     verdict: Verdict
@@ -160,15 +186,24 @@ class Candidate(_Frozen):
 
 
 class Rejected(_Frozen):
-    """detail: what was found. remedy: the command or setting that would change it, if any."""
+    """detail: what was found. remedy: the command or setting that would change it, if any.
+
+    margin_ratio: how near it came, where a latency objective was in the way.
+    """
 
     option: Option
     reason: RejectReason
     detail: str
     remedy: str | None = None
+    margin_ratio: float | None = None
 
 
 class MeasurementSummary(_Frozen):
+    """latency_p95_s: due to done, with its 95 % interval; None in a closed loop.
+
+    service_mean_s: sent to done. requests: sent.
+    """
+
     key: str
     target: str
     vcpus: float | None
@@ -176,6 +211,9 @@ class MeasurementSummary(_Frozen):
     load: str
     throughput_rps: float
     latency_p95_s: float | None
+    latency_p95_low_s: float | None = None
+    latency_p95_high_s: float | None = None
+    service_mean_s: float | None = None
     cpu_s_per_request: float | None
     requests: int
     validity: str
@@ -231,7 +269,7 @@ class CostOfMeasuring(_Frozen):
 
 
 class Recommendation(_Frozen):
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     run: str | None = None
     created_at: str
     demand: Demand
@@ -244,7 +282,3 @@ class Recommendation(_Frozen):
     @property
     def best(self) -> Candidate | None:
         return self.ranked[0] if self.ranked else None
-
-
-def recommendation_schema() -> dict[str, Any]:
-    return Recommendation.model_json_schema()

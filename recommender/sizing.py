@@ -12,14 +12,18 @@ if TYPE_CHECKING:
 
     from recommender.demand import Constraints
 
-__all__ = ["needed_replicas", "probability_met", "replicas_for", "with_zones"]
+__all__ = ["needed_replicas", "replicas_for", "with_zones"]
 
 
 def with_zones(replicas: NDArray[np.float64], zones: int) -> NDArray[np.float64]:
-    """Replicas spread evenly over zones, so that those left after losing one are enough."""
+    """Fewest of which `replicas` are left when one zone of `zones` is lost.
+
+    Spread as evenly as they go, n replicas put ⌈n/z⌉ into the fullest zone, and the least n with
+    n - ⌈n/z⌉ ≥ k is k + ⌈k/(z-1)⌉.
+    """
     if zones <= 1:
         return replicas
-    return np.ceil(replicas / (zones - 1)) * zones
+    return replicas + np.ceil(replicas / (zones - 1))
 
 
 def needed_replicas(
@@ -35,13 +39,6 @@ def replicas_for(
     capacity_rps: NDArray[np.float64], peak_rps: float, constraints: Constraints
 ) -> int | None:
     """Fewest that meet the SLO with the stated confidence; None when no number does."""
-    cautious = float(np.quantile(capacity_rps, 1 - constraints.confidence))
-    if cautious <= 0:
-        return None
-    needed = needed_replicas(np.array([cautious]), peak_rps, constraints)[0]
-    return None if not math.isfinite(needed) else int(needed)
-
-
-def probability_met(capacity_rps: NDArray[np.float64], rate_per_replica_rps: float) -> float:
-    """Share of draws whose capacity carries the rate, headroom not counted: it is there to be used."""
-    return float(np.mean(capacity_rps >= rate_per_replica_rps))
+    cautious = np.quantile(capacity_rps, [1 - constraints.confidence], method="lower")
+    needed = float(needed_replicas(cautious, peak_rps, constraints)[0])
+    return int(needed) if math.isfinite(needed) else None

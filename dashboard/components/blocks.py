@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dash import html
 
-from dashboard.components.sections import chip, facts, table
+from dashboard.components.sections import Cell, chip, facts, table
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -70,7 +70,7 @@ def evidence(shown: EvidenceView) -> list[Component]:
     ]  # fmt: skip
 
 
-def _measurement(shown: MeasurementLine) -> tuple[Component | str | list[Component], ...]:
+def _measurement(shown: MeasurementLine) -> tuple[Cell, ...]:
     faults = [html.Div(each, className="fault") for each in shown.faults]
     return (
         shown.key,

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dash import html
 
+from dashboard.components.sections import aria
 from dashboard.figures.palette import GROUP_COLOR
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from dash.development.base_component import Component
 
     from dashboard.views import RankedRow
 
-__all__ = ["COLUMNS", "Order", "arrange", "next_order", "ranked_table"]
+__all__ = [
+    "COLUMNS",
+    "HEADING",
+    "SORT",
+    "Order",
+    "arrange",
+    "directions",
+    "next_order",
+    "ranked_rows",
+    "ranked_table",
+]
 
-SORT = "sort-ranked"  # the type of the headings' ids
+HEADING, SORT = "ranked-heading", "ranked-sort"  # types of ids; `by` is a column's key
 
 
 class Order(NamedTuple):
@@ -69,26 +79,44 @@ def arrange(
     return tuple(sorted(kept, key=key, reverse=order.is_descending))
 
 
-def ranked_table(rows: Sequence[RankedRow], order: Order, quantile: str) -> html.Table:
+def ranked_table(
+    rows: Sequence[RankedRow], order: Order, quantile: str, body_id: str
+) -> html.Table:
+    """The headings stay when the rows are drawn anew: new ones would count as clicked."""
     return html.Table(
         [
-            html.Thead(html.Tr([_heading(each, order, quantile) for each in COLUMNS])),
-            html.Tbody([_row(row) for row in rows] or [_none()]),
+            html.Thead(
+                html.Tr(
+                    [
+                        _heading(each, direction, quantile)
+                        for each, direction in zip(COLUMNS, directions(order), strict=True)
+                    ]
+                )
+            ),
+            html.Tbody(ranked_rows(rows), id=body_id),
         ],
         className="ranked",
     )
 
 
-def _heading(column: Column, order: Order, quantile: str) -> html.Th:
-    is_sorted = column.key == order.by
-    arrow = "" if not is_sorted else " ↓" if order.is_descending else " ↑"
+def ranked_rows(rows: Sequence[RankedRow]) -> list[Component]:
+    return [_row(row) for row in rows] or [_none()]
+
+
+def directions(order: Order) -> list[str]:
+    """Of each column, as `aria-sort` has it; the style sheet draws its arrow from that."""
     direction = "descending" if order.is_descending else "ascending"
+    return [direction if each.key == order.by else "none" for each in COLUMNS]
+
+
+def _heading(column: Column, direction: str, quantile: str) -> html.Th:
     title = f"{quantile} latency" if column.key == "latency_s" else column.title
     return html.Th(
-        html.Button(title + arrow, id={"type": SORT, "by": column.key}, className="sort"),
+        html.Button(title, id={"type": SORT, "by": column.key}, className="sort"),
+        id={"type": HEADING, "by": column.key},
         scope="col",
         className="number" if column.is_number else "",
-        **{"aria-sort": direction if is_sorted else "none"},
+        **aria(sort=direction),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dash import html
 
@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
     from dashboard.views import Card
 
-__all__ = ["cards", "chip", "command", "facts", "notice", "section", "table"]
+Cell: TypeAlias = "Component | str | Sequence[Component | str]"
+
+__all__ = ["Cell", "aria", "cards", "chip", "command", "facts", "notice", "section", "table"]
 
 GOOD = {"finished", "valid", "met"}
 BAD = {"failed", "invalid", "missed"}
 UNSURE = {"interrupted", "inconclusive", "unknown", "stopped"}
+
+
+def aria(**names: str) -> dict[str, Any]:
+    """What a screen reader is told. Dash takes these by names that are no Python names."""
+    return {f"aria-{name}": value for name, value in names.items()}
 
 
 def section(title: str, *children: Component | str, note: str | None = None) -> html.Section:
@@ -74,7 +81,7 @@ def notice(title: str, *children: Component | str) -> html.Div:
 
 def table(
     headings: Sequence[str],
-    rows: Iterable[Sequence[Component | str]],
+    rows: Iterable[Sequence[Cell]],
     *,
     numeric: Sequence[int] = (),
     label: str,
@@ -96,5 +103,5 @@ def table(
         className="scroll",
         tabIndex="0",
         role="region",
-        **{"aria-label": label},
+        **aria(label=label),
     )

@@ -98,17 +98,26 @@ def _hover(each: Candidate, quantile: str) -> tuple[str, ...]:
     performance, cost = each.performance, each.cost
     interval, capacity = performance.interval, performance.capacity_rps
     estimate = " (estimated price)" if performance.price_basis == "derived" else ""
+    bought = (
+        f"{fmt.usd(cost.usd_per_month)} a month{estimate}, "
+        f"{fmt.usd(cost.usd_per_million)} a million requests"
+    )
+    latency = (
+        f"{quantile} {fmt.duration(interval.median)} "
+        f"({fmt.INTERVAL} {fmt.duration_range(interval.low, interval.high)}), "
+        f"{performance.basis.value}"
+    )
+    fleet = (
+        f"capacity {fmt.rate(capacity.median)} ({fmt.rate_range(capacity.low, capacity.high)}), "
+        f"{fmt.percent(performance.utilization_ratio)} busy at peak"
+    )
     return (
         f"#{each.rank} {each.option.text}",
         f"{group_of(each.option)}, {each.option.region}",
-        f"{fmt.usd(cost.usd_per_month)} a month{estimate}, "
-        f"{fmt.usd(cost.usd_per_million)} a million requests",
-        f"{quantile} {fmt.duration(interval.median)} "
-        f"({fmt.INTERVAL} {fmt.duration_range(interval.low, interval.high)})",
-        f"capacity {fmt.rate(capacity.median)} ({fmt.rate_range(capacity.low, capacity.high)}), "
-        f"{fmt.percent(performance.utilization_ratio)} busy at peak",
-        f"{fmt.probability(each.probability_best)} sure it is the cheapest; "
-        f"latency {performance.basis.value}",
+        bought,
+        latency,
+        fleet,
+        f"{fmt.probability(each.probability_best)} sure it is the cheapest",
         *each.notes,
     )
 

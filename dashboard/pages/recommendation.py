@@ -7,10 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash.exceptions import PreventUpdate
 
 from dashboard.components import blocks
-from dashboard.components.ranked_table import SORT, Order, arrange, next_order, ranked_table
-from dashboard.components.sections import cards, chip, command, facts, section
+from dashboard.components.ranked_table import (
+    HEADING,
+    SORT,
+    Order,
+    arrange,
+    directions,
+    next_order,
+    ranked_rows,
+    ranked_table,
+)
+from dashboard.components.sections import aria, cards, chip, command, facts, section
 from dashboard.figures.frontier import frontier, frontier_figure
 from dashboard.views import (
     RecommendationView,
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     from dashboard.data import Repository
     from recommender.recommendation import Recommendation
 
-__all__ = ["layout", "register", "rearranged"]
+__all__ = ["layout", "register"]
 
 SHOWN = 10
 
@@ -36,7 +46,7 @@ class Id(StrEnum):
     ORDER = "ranked-order"
     GROUPS = "ranked-groups"
     ALL_ROWS = "ranked-all"
-    TABLE = "ranked-table"
+    ROWS = "ranked-rows"
 
 
 def layout(repository: Repository, reference: str) -> Component:
@@ -50,7 +60,8 @@ def layout(repository: Repository, reference: str) -> Component:
 
 def register(app: Dash, repository: Repository) -> None:
     app.callback(
-        Output(Id.TABLE, "children"),
+        Output(Id.ROWS, "children"),
+        Output({"type": HEADING, "by": ALL}, "aria-sort"),
         Output(Id.ORDER, "data"),
         Input({"type": SORT, "by": ALL}, "n_clicks"),
         Input(Id.GROUPS, "value"),
@@ -61,31 +72,21 @@ def register(app: Dash, repository: Repository) -> None:
     )(partial(_rearrange, repository))
 
 
-def _rearrange(  # noqa: PLR0913 - one argument for each input of the callback
+def _rearrange(
     repository: Repository,
-    clicks: list[int | None],
+    _clicks: list[int | None],
     groups: list[str],
     all_rows: list[str],
     order: list[Any],
     run_id: str,
-) -> tuple[Component, Order]:
-    clicked = ctx.triggered_id
-    before = Order(*order)
-    # Headings drawn anew trigger as well, without a click.
-    turned = isinstance(clicked, dict) and any(clicks)
-    after = next_order(before, clicked["by"]) if turned else before
-    return rearranged(repository, run_id, groups, after, is_whole=bool(all_rows)), after
-
-
-def rearranged(
-    repository: Repository, run_id: str, groups: list[str], order: Order, *, is_whole: bool
-) -> Component:
+) -> tuple[list[Component], list[str], Order]:
+    clicked, before = ctx.triggered_id, Order(*order)
+    after = next_order(before, clicked["by"]) if isinstance(clicked, dict) else before
     found = repository.recommendation(run_id)
     if found is None:
-        return html.P("The run has no recommendation any more: load the page again.")
-    view = recommendation_view(found)
-    rows = arrange(view.rows, groups, order)
-    return ranked_table(rows if is_whole else rows[:SHOWN], order, view.quantile)
+        raise PreventUpdate
+    rows = arrange(recommendation_view(found).rows, groups, after)
+    return ranked_rows(rows if all_rows else rows[:SHOWN]), directions(after), after
 
 
 def _page(run_id: str, found: Recommendation) -> Component:
@@ -123,12 +124,11 @@ def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> lis
             dcc.Store(id=Id.ORDER, data=order),
             _choices(view),
             html.Div(
-                ranked_table(view.rows[:SHOWN], order, view.quantile),
-                id=Id.TABLE,
+                ranked_table(view.rows[:SHOWN], order, view.quantile, Id.ROWS),
                 className="scroll",
                 tabIndex="0",
                 role="region",
-                **{"aria-label": "ranked options"},
+                **aria(label="ranked options"),
             ),
             note="Cheapest first; a heading sorts. ★ nothing is both cheaper and faster. "
             "~ price derived by rule.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dash import dcc, html
 
-from dashboard.components.sections import chip, command, notice, table
+from dashboard.components.sections import Cell, chip, command, notice, table
 from dashboard.views import RunRow, run_row
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def layout(repository: Repository) -> Component:
     )
 
 
-def _cells(row: RunRow) -> tuple[Component | str | list[Component | str], ...]:
+def _cells(row: RunRow) -> tuple[Cell, ...]:
     error = [] if row.error is None else [html.Div(row.error, className="fault")]
     return (
         dcc.Link(row.id, href=f"/runs/{row.id}", className="mono"),

@@ -105,7 +105,7 @@ def not_ready(pinged: Pinged, asked_port: int, ports: tuple[int, ...]) -> tuple[
     if not ports:
         return (
             f"it listens on no port {waited}; port {asked_port} was asked for",
-            "a slow start needs a longer --startup-timeout; else see its log",
+            "a slow start needs a longer --startup-timeout-s; else see its log",
         )
     if pinged.status is not None:
         return (
@@ -114,7 +114,7 @@ def not_ready(pinged: Pinged, asked_port: int, ports: tuple[int, ...]) -> tuple[
         )
     return (
         f"it listens on port {asked_port} and answered no ping {waited}: {pinged.last}",
-        "a slow start needs a longer --startup-timeout; else see its log",
+        "a slow start needs a longer --startup-timeout-s; else see its log",
     )
 
 

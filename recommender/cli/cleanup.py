@@ -15,15 +15,13 @@ def cleanup_command(*, dry_run: bool) -> None:
     """
     journal = Journal(journal_folder())
     leftovers = journal.leftovers()
-    for entry in leftovers:
-        if dry_run:
+    if dry_run:
+        for entry in leftovers:
             click.echo(f"would remove {entry.kind}: {entry.what}")
-            continue
-        for line in journal.clean(entry):
+    else:
+        for line in journal.clean_leftovers():
             click.echo(f"removed {line}")
     for file in journal.unreadable():
         click.echo(f"not understood, left alone: {file.name}")
     if not leftovers:
         click.echo("nothing to clean up")
-    elif not dry_run:
-        click.echo(f"{len(leftovers)} journal entr{'y' if len(leftovers) == 1 else 'ies'} cleared")

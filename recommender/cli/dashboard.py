@@ -44,8 +44,8 @@ def dashboard_command(
         return
     if host not in LOOPBACK_HOSTS:
         raise BadRequest(
-            f"the dashboard listens on this machine only, not on {host}: it asks nobody who they are",
-            hint=f"from elsewhere, come through a tunnel: ssh -L {port}:127.0.0.1:{port} USER@THIS-MACHINE",
+            f"the dashboard listens on loopback only, not on {host}: it asks nobody who they are",
+            hint=f"come by a tunnel: ssh -L {port}:127.0.0.1:{port} USER@THIS-MACHINE",
         )
     open_chosen_store(store_url).close()  # say here, and not in the server's log, what is wrong
 

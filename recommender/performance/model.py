@@ -138,15 +138,18 @@ class PerformanceModel:
     def service_mean_s(self, vcpus: float) -> float:
         """S on the source.
 
-        Between measured sizes along a straight line and outside them as at the nearest: a request
-        does not get faster because more of its kind fit beside it. Nowhere less than its CPU-seconds
-        spread over every vCPU; below one vCPU in proportion.
+        Between measured sizes along a straight line and beyond them as at the nearest, since a
+        request gets no faster because more of its kind fit beside it. Nowhere less than its
+        CPU-seconds spread over every vCPU; below one vCPU in proportion.
         """
         if vcpus < 1:
             return self.service_mean_s(1.0) / vcpus
-        # A size below one vCPU stands for a whole one that is idle for the rest of the time.
-        seen = {max(size.vcpus, 1.0): size.capacity.model.mean_s * min(size.vcpus, 1.0) for size in self.sizes}  # fmt: skip
-        at_nearest = float(np.interp(vcpus, list(seen), list(seen.values())))
+        # A size below one vCPU is a whole one that rests in between.
+        means = {
+            max(size.vcpus, 1.0): size.capacity.model.mean_s * min(size.vcpus, 1.0)
+            for size in self.sizes
+        }
+        at_nearest = float(np.interp(vcpus, list(means), list(means.values())))
         cpu_s = self.reference.cpu_s_per_request
         return at_nearest if cpu_s is None else max(at_nearest, cpu_s / vcpus)
 
@@ -163,16 +166,12 @@ class PerformanceModel:
             return []
         vcpus = np.array([host.machine.vcpus for host in hosts])
         at_source = self.scaling.throughput(vcpus, beyond="replicas")
-        servers = [self._servers(host, at_source[:, n]) for n, host in enumerate(hosts)]
-        curves = self._curves({*servers, self._servers_of(self.largest)}, slo)
-        ratio = self._queueing_ratio(curves[self._servers_of(self.largest)], slo)
+        servers = {self._servers_at(host, at_source[:, n]) for n, host in enumerate(hosts)}
+        curves = self._curves({*servers, _servers_of(self.largest)}, slo)
         return [
-            self._prediction(
-                host, at_source[:, n] * speed_ratios[:, n], speed_ratios[:, n],
-                curves[servers[n]], ratio, slo,
-            )
+            self._prediction(host, (at_source[:, n], speed_ratios[:, n]), curves, slo)
             for n, host in enumerate(hosts)
-        ]  # fmt: skip
+        ]
 
     def memory_bytes(self, vcpus: float) -> float | None:
         """Peak memory at a size: a straight line through what was measured, never falling.
@@ -191,3 +190,80 @@ class PerformanceModel:
             return low_b * max(vcpus / low_v, 1.0)
         slope = max((high_b - low_b) / (high_v - low_v), 0.0)
         return max(high_b + slope * (vcpus - high_v), low_b)
+
+    def _prediction(
+        self, host: Host, carried: tuple[Floats, Floats], curves: dict[int, LatencyCurve], slo: Slo
+    ) -> Prediction:
+        """carried: throughput on the source at the host's size, and the host's speed ratio."""
+        at_source, ratio = carried
+        if host.measured is None:
+            saturation, mean_s = at_source * ratio, self.service_mean_s(host.machine.vcpus) / ratio
+            size = self.largest
+        else:
+            size = host.measured
+            saturation, mean_s = self._measured_draws(size)
+        found = self._queueing_ratio(size, curves[_servers_of(size)], slo)
+        curve = curves[self._servers_at(host, at_source)]
+        allowed = np.minimum(largest_utilization(curve, mean_s, slo) * found, host.sustained_ratio)
+        return Prediction(saturation, allowed * saturation, mean_s, found, host.sustained_ratio, curve)
+
+    def _measured_draws(self, size: MeasuredSize) -> tuple[Floats, Floats]:
+        model = size.capacity.model
+        spread = self._rng(3).standard_normal(DRAWS) * model.saturation_error
+        return model.saturation_rps * np.exp(spread), np.full(DRAWS, model.mean_s)
+
+    def _servers_at(self, host: Host, at_source: Floats) -> int:
+        if host.measured is not None:
+            return _servers_of(host.measured)
+        return _on_grid(float(np.median(at_source)) * self.service_mean_s(host.machine.vcpus))
+
+    def _queueing_ratio(self, size: MeasuredSize, curve: LatencyCurve, slo: Slo) -> Floats:
+        """k: below 1 only where open-loop runs missed the SLO at what the model thought would do."""
+        capacity, model = size.capacity, size.capacity.model
+        boundary = float(
+            largest_utilization(curve, np.array([model.mean_s]), slo)[0] * model.saturation_rps
+        )
+        if capacity.basis != "bisected" or boundary <= 0:
+            return np.ones(DRAWS)
+        if capacity.low_rps <= 0:  # nothing met it: all that is known is where it was missed
+            return np.full(DRAWS, min(capacity.high_rps / boundary, 1.0))
+        between = self._rng(4).uniform(capacity.low_rps, capacity.high_rps, DRAWS)
+        return np.minimum(between / boundary, 1.0)
+
+    def _curves(self, servers: set[int], slo: Slo) -> dict[int, LatencyCurve]:
+        wanted = tuple(sorted({*(each.quantile for each in slo.latency), *REPORTED}))
+        return {
+            count: latency_curve(
+                self.unit_service,
+                count,
+                wanted,
+                seed=self.seed,
+                customers=2500 + 60 * count,
+                replications=4,
+            )
+            for count in sorted(servers)
+        }
+
+    def _rng(self, stream: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence([self.seed, stream]))
+
+
+def largest_utilization(curve: LatencyCurve, service_mean_s: Floats, slo: Slo) -> Floats:
+    """ρ*, of the shape of service_mean_s; 0 where not even an idle server meets the SLO."""
+    allowed = np.full_like(service_mean_s, curve.utilizations[-1])
+    for objective in slo.latency:
+        column = curve.quantiles.index(objective.quantile)
+        rising = curve.sojourns[:, column, :].mean(axis=0)
+        limits = objective.limit_s / service_mean_s
+        found = np.interp(limits, rising, curve.utilizations)
+        allowed = np.minimum(allowed, np.where(limits < rising[0], 0.0, found))
+    return allowed
+
+
+def _servers_of(size: MeasuredSize) -> int:
+    return _on_grid(size.capacity.model.servers)
+
+
+def _on_grid(servers: float) -> int:
+    """The next grid point below, with a little grace for what rounding lost."""
+    return max((each for each in SERVER_GRID if each <= servers * 1.05), default=1)

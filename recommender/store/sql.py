@@ -37,7 +37,6 @@ from recommender.store.tables import MEASUREMENTS, RECOMMENDATIONS, RUNS, SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from types import TracebackType
 
     from sqlalchemy.engine import Connection, Engine
 
@@ -228,12 +227,7 @@ class SqlStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     @contextmanager

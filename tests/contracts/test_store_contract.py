@@ -639,6 +639,24 @@ class TestOpening:
         with pytest.raises(StoreUnreachable, match='"missing" does not exist'):
             open_store(url, default_folder=tmp_path)
 
+    @pytest.mark.postgres
+    def test_a_server_that_dropped_the_connection_is_connected_to_again(
+        self, postgres_folder: Path, tmp_path: Path
+    ) -> None:
+        psycopg = pytest.importorskip("psycopg")
+        at = f"host={postgres_folder} user=tester dbname=postgres"
+        name = f"t{uuid4().hex}"
+        with psycopg.connect(at, autocommit=True) as server:
+            server.execute(f"CREATE DATABASE {name}")
+            url = f"postgresql://tester@/{name}?host={postgres_folder}"
+            with open_store(url, default_folder=tmp_path) as store:
+                run_id = new_run(store)
+                server.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    [name],
+                )
+                assert store.run(run_id).id == run_id
+
     def test_only_errors_of_ours_leave_the_store(self, store: Store) -> None:
         sql(store, "DROP TABLE samples")
         with pytest.raises(RecommenderError, match="failed") as caught:

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from recommender.errors import NotMeasured
-from recommender.performance.prior_fit import fit, fit_parameters, read_benchmarks
+from recommender.performance.ground_truth import read_benchmarks
+from recommender.performance.prior_fit import fit_parameters
+from recommender.performance.prior_validation import fit
 from recommender.performance.speed_prior import Machine, Provenance, SpeedPrior
 
 SMT = 0.4
