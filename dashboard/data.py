@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import ValidationError
 
 from recommender.errors import StoreUnreadable
-from recommender.recommendation import FORMAT, Recommendation
+from recommender.recommendation import Recommendation
 
 if TYPE_CHECKING:
     from recommender.store import Run, Store
@@ -53,8 +53,8 @@ class StoreRepository:
             return Recommendation.model_validate(stored.document)
         except ValidationError as error:
             raise StoreUnreadable(
-                f"the recommendation of run {run_id} is of format "
-                f"{stored.document.get('format')!r}; this version reads format {FORMAT}",
+                f"the recommendation of run {run_id} was written by another version of this "
+                f"program: {len(error.errors())} of its fields are not as this one knows them",
                 hint=f"rank the run again with this version: recommender rank {run_id}",
             ) from error
 

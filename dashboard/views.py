@@ -118,9 +118,11 @@ class ObjectiveLine(NamedTuple):
 
 
 class RejectedLine(NamedTuple):
-    option: str
-    group: str
+    """options: all those of which the same was found, bought the same way."""
+
     detail: str
+    group: str
+    options: str
 
 
 class RejectedGroup(NamedTuple):
@@ -301,7 +303,7 @@ def _groups(rows: tuple[RankedRow, ...]) -> tuple[tuple[str, int], ...]:
 
 
 def _bill(best: Candidate) -> Bill:
-    derived = best.performance.price_basis == "derived"
+    price = best.cost.price
     return Bill(
         option=f"{best.option.text}, {group_of(best.option)}",
         lines=tuple(
@@ -315,7 +317,8 @@ def _bill(best: Candidate) -> Bill:
             for item in best.cost.items
         ),
         total=fmt.usd(best.cost.usd_per_month),
-        note="Prices derived by a rule, not reported." if derived else "Prices as reported.",
+        note=f"Main price {price.basis} ({price.confidence} confidence) on {price.observed_on}; "
+        f"source: {price.source}.",
     )
 
 
@@ -338,13 +341,13 @@ def _rejected(recommendation: Recommendation) -> tuple[RejectedGroup, ...]:
 
 
 def _rejected_group(reason: RejectReason, found: tuple[Rejected, ...]) -> RejectedGroup:
+    alike: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        name = each.option.instance_type or each.option.accelerator or each.option.text
+        alike.setdefault((each.detail, group_of(each.option)), []).append(name)
     lines = tuple(
-        RejectedLine(
-            option=each.option.instance_type or each.option.accelerator or each.option.text,
-            group=group_of(each.option),
-            detail=each.detail,
-        )
-        for each in found
+        RejectedLine(detail, group, ", ".join(dict.fromkeys(names)))
+        for (detail, group), names in alike.items()
     )
     remedies = tuple(dict.fromkeys(each.remedy for each in found if each.remedy))
     return RejectedGroup(f"{fmt.count(len(found))} {REASONS[reason]}", lines, remedies)

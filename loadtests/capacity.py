@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,8 +126,8 @@ class Capacity:
     """rate_rps with low and high at the settings' confidence.
 
     basis: "confirmed" by an open-loop run that met the SLO at 80 % of rate_rps or more, "bisected"
-    between runs that met and missed, "model" when no open-loop run said so much, "none" when not
-    even one request at a time meets the SLO.
+    between runs that met and missed (low_rps is 0 where none met), "model" when no open-loop run
+    said so much, "none" when not even one request at a time meets the SLO.
     best_s: at one request at a time, the latency at the tightest objective's quantile.
     """
 
@@ -195,7 +194,7 @@ def _place(
     boundary = _boundary(model, context.slo, context.settings)
     best_s = _best_s(ladder, context.slo)
     if boundary.value <= 0:
-        return Capacity(0.0, 0.0, 0.0, "none", model, best_s)
+        return Capacity(0.0, 0.0, boundary.high, "none", model, best_s)
     opened = [each for each in history if isinstance(each.step, OpenStep)]
     return _confirm(opened, model, boundary, best_s, context)
 
@@ -218,9 +217,9 @@ def _next_rung(ladder: list[Evidence], settings: SearchSettings) -> ClosedStep |
     reached = last.concurrency if isinstance(last, ClosedStep) else 1
     fewest = 1 if vcpus == 1 else 4 * vcpus
     is_flat = throughputs[-1] < FLAT * max(throughputs[:-1], default=0.0)
-    concurrency = max(2 * vcpus, 2 * reached)
-    if (is_flat and reached >= fewest) or concurrency > settings.most_concurrency:
+    if (is_flat and reached >= fewest) or reached >= settings.most_concurrency:
         return None
+    concurrency = min(max(2 * vcpus, 2 * reached), settings.most_concurrency)
     return ClosedStep(concurrency, settings.closed_requests, settings.closed_s)
 
 
@@ -253,9 +252,12 @@ def _boundary(model: ServiceModel, slo: Slo, settings: SearchSettings) -> _Bound
         axis=0,
     )
     rates = allowed / curve.mean_factors * model.saturation_rps
-    noise = float(np.hypot(np.std(rates) / max(np.mean(rates), 1e-9), model.saturation_error))
+    upper = 0.5 + settings.confidence / 2
+    if np.median(rates) <= 0:
+        return _Boundary(0.0, 0.0, float(np.quantile(rates, upper)))
+    noise = float(np.hypot(np.std(rates) / np.mean(rates), model.saturation_error))
     middle = float(np.median(rates))
-    reach = float(norm.ppf(0.5 + settings.confidence / 2)) * noise
+    reach = float(norm.ppf(upper)) * noise
     return _Boundary(middle, middle * max(1 - reach, 0.0), middle * (1 + reach))
 
 
@@ -272,44 +274,73 @@ def _confirm(
     context: _Context,
 ) -> Step | Capacity:
     settings = context.settings
-    met, missed = _met_and_missed(opened, context.slo)
     if not opened and context.may_measure:
-        return _open_step(_confirming_rate(model, boundary, settings), model, context)
-    highest_met, lowest_missed = max(met, default=0.0), min(missed, default=np.inf)
-    exhausted = len(opened) >= settings.most_open or not context.may_measure
-    if not missed:
-        low = max(boundary.low, highest_met)
+        return _open_step(_confirming_rate(model, boundary, settings), model, settings)
+    found = _placement(opened, context.slo)
+    if found.missed is None:
+        low = max(boundary.low, found.met)
         value = max(boundary.value, low)
-        basis = "confirmed" if highest_met >= CONFIRMED_FROM * value else "model"
+        basis = "confirmed" if found.met >= CONFIRMED_FROM * value else "model"
         return Capacity(value, low, max(boundary.high, value), basis, model, best_s)
-    narrow = lowest_missed - highest_met <= BISECTED_TO * lowest_missed
-    if exhausted or narrow:
-        middle = (highest_met + lowest_missed) / 2 if met else highest_met
-        low, high = sorted((highest_met, lowest_missed))  # chance may have crossed them
+    exhausted = len(opened) >= settings.most_open or not context.may_measure
+    if exhausted or found.missed - found.met <= BISECTED_TO * found.missed:
+        low, high = sorted((found.met, found.missed))  # chance may have crossed them
+        middle = found.middle if found.leans_met > 0 else 0.0
         return Capacity(middle, low, high, "bisected", model, best_s)
-    return _open_step(_bisecting_rate(opened, highest_met, lowest_missed), model, context)
+    return _open_step(found.middle, model, settings)
 
 
-def _bisecting_rate(opened: list[Evidence], highest_met: float, lowest_missed: float) -> float:
-    """The middle of the widest gap; a run that decided nothing is not asked for again."""
-    tried = [each.step.rate_rps for each in opened if isinstance(each.step, OpenStep)]
-    undecided = [rate for rate in tried if highest_met < rate < lowest_missed]
-    gaps = pairwise(sorted((highest_met, *undecided, lowest_missed)))
-    lower, upper = max(gaps, key=lambda gap: gap[1] - gap[0])
-    return (lower + upper) / 2
+@dataclass(frozen=True, slots=True)
+class _Placement:
+    """Requests per second: met and missed surely, and as the estimates alone would have it.
+
+    met: the highest, 0 for none. missed: the lowest, None for none.
+    """
+
+    met: float
+    missed: float | None
+    leans_met: float
+    leans_missed: float
+
+    @property
+    def middle(self) -> float:
+        """Never a rate that was tried before, whether that run decided anything or not."""
+        return (self.leans_met + self.leans_missed) / 2
 
 
-def _met_and_missed(opened: list[Evidence], slo: Slo) -> tuple[list[float], list[float]]:
-    """An undecided run places nothing; an INVALID one neither."""
-    met, missed = [], []
-    for each in opened:
-        verdicts = {judge_measurement(each.measurement, one) for one in slo.objectives}
-        rate = each.step.rate_rps if isinstance(each.step, OpenStep) else 0.0
-        if Verdict.MISSED in verdicts:
-            missed.append(rate)
-        elif verdicts == {Verdict.MET}:
-            met.append(rate)
-    return met, missed
+def _placement(opened: list[Evidence], slo: Slo) -> _Placement:
+    verdicts = {_rate(each): _place_run(each.measurement, slo) for each in opened}
+    met = max((rate for rate, verdict in verdicts.items() if verdict is Verdict.MET), default=0.0)
+    missed = [rate for rate, verdict in verdicts.items() if verdict is Verdict.MISSED]
+    tried = {_rate(each): _leans_met(each.measurement, slo) for each in opened}
+    above = min((rate for rate, leans in tried.items() if not leans and rate > met), default=met)
+    below = max((rate for rate, leans in tried.items() if leans and rate < above), default=met)
+    return _Placement(met, min(missed, default=None), max(met, below), above)
+
+
+def _rate(evidence: Evidence) -> float:
+    return evidence.step.rate_rps if isinstance(evidence.step, OpenStep) else 0.0
+
+
+def _place_run(measured: Measurement, slo: Slo) -> Verdict:
+    """UNKNOWN places nothing.
+
+    Whether so few requests fail as the SLO allows takes more requests than one run has; errors
+    place a run only where they surely miss it, and are judged over all runs in the end.
+    """
+    verdicts = {judge_measurement(measured, each) for each in slo.objectives}
+    if Verdict.MISSED in verdicts:
+        return Verdict.MISSED
+    latencies = {judge_measurement(measured, each) for each in slo.latency}
+    return Verdict.MET if latencies == {Verdict.MET} else Verdict.UNKNOWN
+
+
+def _leans_met(measured: Measurement, slo: Slo) -> bool:
+    """By the estimates, whatever their intervals."""
+    estimates = [(measured.latency_at(each.quantile).value, each.limit_s) for each in slo.latency]
+    if slo.error_rate is not None:
+        estimates.append((measured.error_ratio.value, slo.error_rate.limit_ratio))
+    return all(value is not None and value <= limit for value, limit in estimates)
 
 
 def _confirming_rate(model: ServiceModel, boundary: _Boundary, settings: SearchSettings) -> float:
@@ -328,17 +359,9 @@ def _confirming_rate(model: ServiceModel, boundary: _Boundary, settings: SearchS
     return float(min(0.95 * boundary.value, affordable))
 
 
-def _open_step(rate_rps: float, model: ServiceModel, context: _Context) -> OpenStep:
-    floor = max(floor_requests(rate_rps / model.saturation_rps), _error_floor(context.slo))
-    return OpenStep(rate_rps, context.settings.confirm_s, floor)
-
-
-def _error_floor(slo: Slo) -> int:
-    """Fewest requests, all answered, whose error rate is surely below the limit (Wilson, 95 %)."""
-    if slo.error_rate is None:
-        return 0
-    limit = slo.error_rate.limit_ratio
-    return math.ceil(float(norm.ppf(0.975)) ** 2 * (1 - limit) / limit)
+def _open_step(rate_rps: float, model: ServiceModel, settings: SearchSettings) -> OpenStep:
+    floor = floor_requests(rate_rps / model.saturation_rps)
+    return OpenStep(rate_rps, settings.confirm_s, floor)
 
 
 def tightest(slo: Slo) -> LatencyObjective:

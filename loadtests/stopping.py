@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests.queueing import tail_inflation
-from loadtests.samples import Outcome, ratio_bound
+from loadtests.queueing import tail_inflation, warmup_length
+from loadtests.samples import Samples, ratio_bound
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,10 +84,9 @@ class OpenWatch:
 
     def _is_decided(self, records: NDArray[np.void]) -> bool:
         """Is the share above the limit surely below, or surely above, what is allowed?"""
-        ordered = np.sort(records, order="due_us")
-        steady = ordered[len(ordered) // 5 :]
-        taken_s = (steady["done_us"] - steady["due_us"]) / 1e6
-        exceeds = (taken_s > self.objective.limit_s) | (steady["outcome"] != Outcome.SUCCEEDED)
+        latency_s = Samples(np.sort(records, order="due_us")).latency_s
+        settling = warmup_length(np.where(np.isfinite(latency_s), latency_s, 0.0))
+        exceeds = latency_s[max(settling, len(latency_s) // 5) :] > self.objective.limit_s
         effective = int(len(exceeds) / tail_inflation(exceeds))
         bound = ratio_bound(round(float(exceeds.mean()) * effective), effective, confidence=0.99)
         allowed = 1 - self.objective.quantile

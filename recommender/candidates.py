@@ -14,7 +14,7 @@ from recommender.verdicts import Rejection
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pricing import InstanceType, Offer, PriceBook, ServerlessOffer
+    from pricing import Accelerator, InstanceType, Offer, PriceBook, ServerlessOffer
     from recommender.demand import Constraints
     from recommender.recommendation import Rejected
 
@@ -38,8 +38,12 @@ def option_of(offer: Offer, replicas: int | None = None) -> Option:
         purchase=offer.purchase.value,
         region=offer.region,
         replicas=replicas,
-        accelerator=None if accelerator is None else f"{accelerator.count:g} × {accelerator.model}",
+        accelerator=None if accelerator is None else _devices(accelerator),
     )
+
+
+def _devices(accelerator: Accelerator) -> str:
+    return f"{accelerator.count:g} × {accelerator.model}"  # noqa: RUF001 - a count, for people
 
 
 def serverless_option(offer: ServerlessOffer, replicas: int | None = None) -> Option:
@@ -121,7 +125,8 @@ class _Search:
         if instance.accelerator is not None:
             return Rejection(
                 RejectReason.NEEDS_MEASUREMENT,
-                f"nothing measured elsewhere tells how this model runs on {instance.accelerator.model}",
+                "nothing measured elsewhere tells how this model runs on "
+                f"{instance.accelerator.model}",
                 _how_to_measure(instance),
             )
         return self._measured_on_accelerator(_how_to_measure(instance))
@@ -138,9 +143,7 @@ class _Search:
             remedy,
         )
 
-    def _serverless(
-        self, region: str
-    ) -> tuple[tuple[ServerlessOffer, ...], tuple[Rejected, ...]]:
+    def _serverless(self, region: str) -> tuple[tuple[ServerlessOffer, ...], tuple[Rejected, ...]]:
         constraints = self.constraints
         if (
             "serverless" not in constraints.platforms

@@ -88,7 +88,7 @@ def gigabytes_per_month(bytes_mean: float, traffic: TrafficFacts) -> Decimal:
 
 
 def data_items(book: PriceBook, region: str, demand: Demand) -> tuple[LineItem, ...]:
-    """What SageMaker charges for data in and out; an item without a price or a size is left out."""
+    """What SageMaker charges for data in and out, where the price and the size are known."""
     workload = demand.workload
     sizes = (
         ("data in", UnitItem.DATA_IN, workload.request_bytes_mean),

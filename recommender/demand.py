@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from loadtests.slo import Slo, parse_slo
-from loadtests.traffic import Hourly, Steady, Traffic
+from loadtests.traffic import Hourly
+
+if TYPE_CHECKING:
+    from loadtests.traffic import Traffic
 
 __all__ = ["Constraints", "Demand", "TrafficFacts", "WorkloadFacts"]
 
@@ -17,7 +20,7 @@ Purchase = Literal["on-demand", "spot"]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class WorkloadFacts(_Frozen):
@@ -26,17 +29,17 @@ class WorkloadFacts(_Frozen):
     digest: str
     content_type: str
     payloads: int
-    request_bytes_mean: float
-    request_bytes_largest: int
-    response_bytes_mean: float | None = None
+    request_bytes_mean: float = Field(ge=0)
+    request_bytes_largest: int = Field(ge=0)
+    response_bytes_mean: float | None = Field(default=None, ge=0)
 
 
 class TrafficFacts(_Frozen):
     """hourly: requests in each hour, in order; None for a steady rate."""
 
     text: str
-    peak_rps: float
-    mean_rps: float
+    peak_rps: float = Field(gt=0)
+    mean_rps: float = Field(gt=0)
     hourly: tuple[float, ...] | None = None
 
     @classmethod
@@ -45,9 +48,6 @@ class TrafficFacts(_Frozen):
         return cls(
             text=traffic.text, peak_rps=traffic.peak_rps, mean_rps=traffic.mean_rps, hourly=hourly
         )
-
-    def traffic(self) -> Traffic:
-        return Steady(self.mean_rps) if self.hourly is None else Hourly(self.hourly, self.text)
 
     @property
     def hours_rps(self) -> tuple[float, ...]:
@@ -58,7 +58,9 @@ class TrafficFacts(_Frozen):
 
 
 class Constraints(_Frozen):
-    """headroom_ratio: share of capacity kept free at peak. zones: with two or more, losing one keeps
+    """What may be chosen from, and how carefully.
+
+    headroom_ratio: share of capacity kept free at peak. zones: with two or more, losing one keeps
     the SLO. confidence: with which a fleet must meet the SLO. instance_types: globs; empty is all.
     """
 

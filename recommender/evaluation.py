@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from loadtests.slo import Slo
     from pricing import InstanceType, Offer, PriceBook, ServerlessOffer
     from recommender.demand import Demand
     from recommender.performance.model import Host, PerformanceModel, Prediction
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Evaluated", "MachineEvaluation", "Question", "price_facts"]
 
-MEMORY_SHARE = 0.9  # of the machine's; the rest is the system's
+MEMORY_SHARE, SYSTEM_GIB = 0.9, 0.3  # the rest is the system's, and it needs that much at least
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,14 @@ class Question:
     book: PriceBook
     errors: Errors
     size_known: bool = True
+
+    @cached_property
+    def slo(self) -> Slo:
+        return self.demand.objectives
+
+    @cached_property
+    def data_items(self) -> tuple[LineItem, ...]:
+        return data_items(self.book, self.demand.constraints.region, self.demand)
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,7 @@ class MachineEvaluation:
             return self._too_slow(prediction)
         latency_s = prediction.latency_s(peak_rps / replicas)
         verdicts, obstacle = judge_all(
-            demand.objectives, latency_s, self.question.errors, constraints.confidence
+            self.question.slo, latency_s, self.question.errors, constraints.confidence
         )
         if obstacle is not None:
             return obstacle
@@ -128,20 +138,20 @@ class MachineEvaluation:
 
     def _memory_obstacle(self, instance: InstanceType) -> Rejection | None:
         needs = self.model.memory_bytes(instance.vcpus)
-        if needs is None or needs <= MEMORY_SHARE * instance.memory_gib * 2**30:
+        has_gib = min(MEMORY_SHARE * instance.memory_gib, instance.memory_gib - SYSTEM_GIB)
+        if needs is None or needs <= has_gib * 2**30:
             return None
         return Rejection(
             RejectReason.MEMORY,
             f"needs about {needs / 2**30:.2g} GiB with a worker for each of {instance.vcpus} "
-            f"vCPUs; has {instance.memory_gib:g} GiB",
+            f"vCPUs; {instance.memory_gib:g} GiB leave {max(has_gib, 0):.2g}",
         )
 
     def _too_slow(self, prediction: Prediction) -> Rejection:
         """How near an idle machine of this type comes to the objective it misses most."""
-        demand = self.question.demand
-        confidence = demand.constraints.confidence
+        confidence = self.question.demand.constraints.confidence
         idle = {
-            each: prediction.idle_latency_s(each.quantile) for each in demand.objectives.latency
+            each: prediction.idle_latency_s(each.quantile) for each in self.question.slo.latency
         }
         worst = max(idle, key=lambda each: median_of(idle[each]) / each.limit_s)
         cautious_s = float(np.quantile(idle[worst], confidence, method="higher"))
@@ -161,15 +171,15 @@ class MachineEvaluation:
         replicas: int,
         latency_s: Mapping[float, NDArray[np.float64]],
     ) -> Performance:
-        demand = self.question.demand
-        claimed = tightest(demand.objectives).quantile
+        peak_rps = self.question.demand.traffic.peak_rps
+        claimed = tightest(self.question.slo).quantile
         sustained_rps = median_of(prediction.saturation_rps) * prediction.sustained_ratio
         return Performance(
             capacity_rps=range_of(prediction.capacity_rps * replicas),
             latency_s=latency_of(latency_s),
             interval=range_of(latency_s[claimed]),
             interval_quantile=claimed,
-            utilization_ratio=demand.traffic.peak_rps / replicas / sustained_rps,
+            utilization_ratio=peak_rps / replicas / sustained_rps,
             basis=self._basis(instance),
             price_basis="reported",
         )
@@ -182,18 +192,22 @@ class MachineEvaluation:
         benchmarked = model.source.silicon is not None and all(
             model.prior.is_benchmarked(each) for each in (model.source, host.machine)
         )
-        known = within_reach and benchmarked and self.question.size_known
+        known = (
+            within_reach and benchmarked and self.question.size_known and not instance.burstable
+        )
         return Basis.TRANSFERRED if known else Basis.PREDICTED
 
     def _notes(self, instance: InstanceType, host: Host) -> tuple[str, ...]:
         notes = []
         if instance.baseline_ratio is not None:
             notes.append(
-                f"burstable: loaded to its baseline of {instance.baseline_ratio:.0%} a vCPU at most"
+                f"burstable: loaded to its baseline of {instance.baseline_ratio:.0%} a vCPU"
             )
         if host.measured is not None:
             if host.measured.vcpus < instance.vcpus:
-                notes.append(f"measured with {host.measured.vcpus:g} of its {instance.vcpus} vCPUs")
+                notes.append(
+                    f"measured with {host.measured.vcpus:g} of its {instance.vcpus} vCPUs"
+                )
             return tuple(notes)
         if instance.cpu.silicon_note:
             notes.append(instance.cpu.silicon_note)
@@ -216,7 +230,6 @@ class MachineEvaluation:
         return fleet if obstacle is None else obstacle
 
     def _priced(self, offer: Offer, fleet: _Fleet) -> Evaluated:
-        demand = self.question.demand
         hours = LineItem(
             f"{offer.name} {offer.purchase.value}",
             Decimal(fleet.replicas) * HOURS_PER_MONTH,
@@ -224,8 +237,7 @@ class MachineEvaluation:
             offer.usd_per_hour,
         )
         is_hosting = offer.platform is Platform.SAGEMAKER
-        data = data_items(self.question.book, offer.region, demand) if is_hosting else ()
-        bill = Bill((hours, *data))
+        bill = Bill((hours, *(self.question.data_items if is_hosting else ())))
         extra = float(bill.usd_per_month - hours.usd)
         return Evaluated(
             option=option_of(offer, fleet.replicas),
@@ -237,7 +249,7 @@ class MachineEvaluation:
             notes=(
                 *fleet.notes,
                 *_spot_notes(offer),
-                *(payload_notes(demand.workload) if is_hosting else ()),
+                *(payload_notes(self.question.demand.workload) if is_hosting else ()),
             ),
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from recommender.recommendation import RejectReason
@@ -25,6 +26,7 @@ PER_GROUP = 3
 
 REASONS = {
     RejectReason.MISSES_SLO: "miss the SLO",
+    RejectReason.UNCERTAIN: "may meet the SLO, not surely enough",
     RejectReason.NEEDS_MEASUREMENT: "need a measurement",
     RejectReason.NO_PRICE: "have no price",
     RejectReason.RETIRED: "are retired",
@@ -68,28 +70,25 @@ def select(ranked: tuple[Candidate, ...], selection: Selection) -> tuple[Candida
 
 def verdict(recommendation: Recommendation) -> tuple[str, ...]:
     """The answer in a sentence or three."""
-    best = recommendation.best
+    best, demand = recommendation.best, recommendation.demand
     if best is None:
         return _no_answer(recommendation)
-    demand = recommendation.demand
-    sentences = [
+    answer = (
         f"{_named(best.option)} serves {demand.traffic.text} at {demand.slo} for "
         f"{usd(best.cost.usd_per_month)} a month ({usd(best.cost.usd_per_million)} a million "
         f"requests); {best.probability_best:.0%} sure it is the cheapest."
-    ]
-    managed = next((each for each in recommendation.ranked if each.option.platform != "ec2"), None)
-    if managed is not None and managed is not best:
-        sentences.append(
-            f"Cheapest on SageMaker: {_named(managed.option)}, {usd(managed.cost.usd_per_month)} a month."
-        )
-    steady = next(
-        (each for each in recommendation.ranked if each.option.purchase == "on-demand"), None
     )
-    if steady is not None and steady is not best and steady is not managed:
-        sentences.append(
-            f"Cheapest that is never reclaimed: {_named(steady.option)}, "
-            f"{usd(steady.cost.usd_per_month)} a month."
-        )
+    ranked = recommendation.ranked
+    managed = next((each for each in ranked if each.option.platform != "ec2"), None)
+    steady = next((each for each in ranked if each.option.purchase == "on-demand"), None)
+    also = {best.rank}
+    sentences = [answer]
+    for what, each in (("on SageMaker", managed), ("that is never reclaimed", steady)):
+        if each is None or each.rank in also:
+            continue
+        also.add(each.rank)
+        price = usd(each.cost.usd_per_month)
+        sentences.append(f"Cheapest {what}: {_named(each.option)}, {price} a month.")
     return tuple(sentences)
 
 
@@ -107,7 +106,9 @@ def usd(text: str) -> str:
     value = float(text)
     if value >= 100:  # noqa: PLR2004 - cents say nothing any more
         return f"${value:,.0f}"
-    return f"${value:.2f}" if value >= 1 else f"${value:.3g}"
+    if value >= 1:
+        return f"${value:.2f}"
+    return f"${Decimal(f'{value:.3g}'):f}"
 
 
 def _named(option: Option) -> str:
@@ -115,24 +116,44 @@ def _named(option: Option) -> str:
 
 
 def _no_answer(recommendation: Recommendation) -> tuple[str, ...]:
-    """What came nearest, so that the next question can be a better one."""
+    """How near the best came, so that the next question can be a better one."""
     demand = recommendation.demand
     said = [f"Nothing serves {demand.traffic.text} at {demand.slo}."]
+    if not recommendation.rejected:
+        said.append(f"The price book has no offer in {demand.constraints.region} as asked for.")
+        return tuple(said)
+    unproven = next(
+        (each for each in recommendation.rejected if each.reason is RejectReason.INCONCLUSIVE),
+        None,
+    )
+    nearest = _nearest_miss(recommendation)
+    if unproven is not None:
+        said.append(f"{_sentence(unproven.detail)} {_sentence(unproven.remedy or '')}".strip())
+    elif nearest is not None:
+        said.append(f"Nearest: {_named(nearest.option)}, where {nearest.detail}.")
+    sizes = recommendation.evidence.sizes
+    if sizes and nearest is not None:
+        fastest = min(sizes, key=lambda size: size.service_mean_s)
+        said.append(
+            f"Where it was measured, at {fastest.vcpus:g} vCPU, one request alone takes "
+            f"{fastest.service_mean_s * 1e3:.3g} ms on average."
+        )
+    return tuple(said)
+
+
+def _nearest_miss(recommendation: Recommendation) -> Rejected | None:
+    """The one that would need the least more; of a latency nobody knows, none."""
     missed = [
         each
         for each in recommendation.rejected
-        if each.reason in (RejectReason.MISSES_SLO, RejectReason.INCONCLUSIVE)
+        if each.reason in (RejectReason.MISSES_SLO, RejectReason.UNCERTAIN)
     ]
-    if missed:
-        nearest = missed[0]
-        said.append(f"For example {nearest.option.text}: {nearest.detail}.")
-    sizes = recommendation.evidence.sizes
-    if sizes:
-        fastest = min(sizes, key=lambda size: size.service_mean_s)
-        said.append(
-            f"On this machine, at {fastest.vcpus:g} vCPU, one request alone takes "
-            f"{fastest.service_mean_s * 1e3:.3g} ms on average."
-        )
-    if any(each.reason is RejectReason.INCONCLUSIVE for each in missed):
-        said.append("Measure for longer: --measure-s 60.")
-    return tuple(said)
+    return max(
+        missed,
+        key=lambda each: float("-inf") if each.margin_ratio is None else each.margin_ratio,
+        default=None,
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

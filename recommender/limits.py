@@ -45,15 +45,13 @@ def payload_obstacle(workload: WorkloadFacts, limit_bytes: int) -> Rejection | N
 def payload_notes(workload: WorkloadFacts) -> tuple[str, ...]:
     if workload.request_bytes_largest <= MODELLED_PAYLOAD_BYTES:
         return ()
-    return (
-        f"payloads above {MODELLED_PAYLOAD_BYTES:,} bytes: documented as accepted up to 25 MB, "
-        "and 6 MB in the model of the API",
-    )
+    note = f"payloads above {MODELLED_PAYLOAD_BYTES:,} bytes: up to 25 MB by the documentation, 6 MB by the API's model"  # noqa: E501
+    return (note,)
 
 
-def answer_obstacle(latency_s: float) -> Rejection | None:
-    """latency_s: of the slowest hundredth."""
-    if latency_s <= ANSWER_LIMIT_S:
+def answer_obstacle(latency_s: float | None) -> Rejection | None:
+    """latency_s: of the slowest hundredth; None where that is not known."""
+    if latency_s is None or latency_s <= ANSWER_LIMIT_S:
         return None
     return Rejection(
         RejectReason.LIMIT,

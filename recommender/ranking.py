@@ -1,37 +1,49 @@
-"""Cheapest first, with how probable it is that each is the best, and which ones nothing dominates."""
+"""Cheapest first; how probable it is that each is the best; which ones nothing dominates."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recommender.recommendation import Candidate, Cost, CostItem
+from recommender.cost import per_million, to_billionths
+from recommender.recommendation import Candidate, Cost, CostItem, RejectReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
     from numpy.typing import NDArray
 
-    from recommender.cost import Bill
     from recommender.demand import TrafficFacts
     from recommender.evaluation import Evaluated
+    from recommender.recommendation import Option, Rejected
 
-from recommender.cost import per_million
+__all__ = ["frontier", "nearest_first", "probabilities_best", "rank"]
 
-__all__ = ["frontier", "probabilities_best", "rank"]
+# What a little more measuring, or a little less asking, would change comes first.
+REASON_ORDER = (
+    RejectReason.INCONCLUSIVE,
+    RejectReason.UNCERTAIN,
+    RejectReason.MISSES_SLO,
+    RejectReason.MEMORY,
+    RejectReason.LIMIT,
+    RejectReason.NEEDS_MEASUREMENT,
+    RejectReason.ARCHITECTURE,
+    RejectReason.NO_PRICE,
+    RejectReason.RETIRED,
+)
 
 
-def rank(evaluated: Sequence[Evaluated], traffic: TrafficFacts) -> tuple[Candidate, ...]:
+def rank(evaluated: Iterable[Evaluated], traffic: TrafficFacts) -> tuple[Candidate, ...]:
     """By cost, then latency, then name. Every one given meets the SLO."""
     ordered = sorted(
         evaluated,
         key=lambda each: (
             each.bill.usd_per_month,
-            each.performance.latency_s.p95,
-            each.option.instance_type or "",
-            each.option.purchase,
+            each.performance.interval.median,
+            _by_name(each.option),
         ),
     )
     best = probabilities_best([each.cost_draws for each in ordered])
@@ -42,7 +54,7 @@ def rank(evaluated: Sequence[Evaluated], traffic: TrafficFacts) -> tuple[Candida
         Candidate(
             rank=position,
             option=each.option,
-            cost=_cost(each.bill, traffic),
+            cost=_cost(each, traffic),
             performance=each.performance,
             verdicts=each.verdicts,
             probability_best=probability,
@@ -53,9 +65,26 @@ def rank(evaluated: Sequence[Evaluated], traffic: TrafficFacts) -> tuple[Candida
     )
 
 
+def nearest_first(rejected: Iterable[Rejected]) -> tuple[Rejected, ...]:
+    """By reason, then by how near to the objective, then by name: the same in every run."""
+    return tuple(
+        sorted(
+            rejected,
+            key=lambda each: (
+                REASON_ORDER.index(each.reason),
+                float("inf") if each.margin_ratio is None else -each.margin_ratio,
+                _by_name(each.option),
+                each.detail,
+            ),
+        )
+    )
+
+
 def probabilities_best(cost_draws: Sequence[NDArray[np.float64]]) -> tuple[float, ...]:
-    """Share of draws in which each costs least; a tie is shared evenly, and a draw in which none
-    meets the SLO counts for none. Each of shape (draws,), infinite where the SLO is missed.
+    """Share of draws in which each costs least.
+
+    A tie is shared evenly, and a draw in which none meets the SLO counts for none. Each of shape
+    (draws,), infinite where the SLO is missed.
     """
     if not cost_draws:
         return ()
@@ -67,8 +96,9 @@ def probabilities_best(cost_draws: Sequence[NDArray[np.float64]]) -> tuple[float
 
 
 def frontier(points: Sequence[tuple[float, float]]) -> frozenset[int]:
-    """Indices of (cost, latency) pairs that no other pair matches or beats in both; the first of
-    equal pairs stands for all.
+    """Indices of (cost, latency) pairs that no other pair matches or beats in both.
+
+    The first of equal pairs stands for all.
     """
     kept: set[int] = set()
     lowest = np.inf
@@ -79,7 +109,8 @@ def frontier(points: Sequence[tuple[float, float]]) -> frozenset[int]:
     return frozenset(kept)
 
 
-def _cost(bill: Bill, traffic: TrafficFacts) -> Cost:
+def _cost(each: Evaluated, traffic: TrafficFacts) -> Cost:
+    bill = each.bill
     return Cost(
         usd_per_hour=_text(bill.usd_per_hour),
         usd_per_month=_text(bill.usd_per_month),
@@ -94,9 +125,20 @@ def _cost(bill: Bill, traffic: TrafficFacts) -> Cost:
             )
             for item in bill.items
         ),
+        price=each.price,
     )
 
 
 def _text(value: Decimal) -> str:
-    """Plain digits, never an exponent; rounded to a billionth."""
-    return format(round(value, 9).normalize(), "f")
+    """Plain digits, never an exponent; to the billionth."""
+    return format(to_billionths(value).normalize(), "f")
+
+
+def _by_name(option: Option) -> tuple[str, tuple[tuple[int, str], ...], str]:
+    """Numbers inside a name count as numbers: m5.2xlarge before m5.12xlarge."""
+    memory = "" if option.serverless is None else str(option.serverless.memory_mib)
+    name = f"{option.instance_type or ''} {option.accelerator or ''} {memory}"
+    parts = tuple(
+        (int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)
+    )
+    return option.platform, parts, option.purchase

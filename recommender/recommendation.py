@@ -33,8 +33,8 @@ __all__ = [
     "PriceFacts",
     "Range",
     "Recommendation",
-    "Rejected",
     "RejectReason",
+    "Rejected",
     "Serverless",
     "SizeFacts",
 ]
@@ -51,7 +51,7 @@ class Basis(StrEnum):
 
     measured: on this machine itself. transferred: measured on another, and carried over between
     silicons that both were benchmarked. predicted: carried over past what was benchmarked or
-    measured (silicon not known, or far larger). prior: by an assumption about the service.
+    measured (silicon not known, far larger, burstable). prior: by an assumption about the service.
     """
 
     MEASURED = "measured"
@@ -102,7 +102,7 @@ class Option(_Frozen):
     def text(self) -> str:
         if self.serverless is not None:
             return f"serverless {self.serverless.memory_mib // 1024} GB"
-        count = "" if self.replicas is None else f"{self.replicas} × "
+        count = "" if self.replicas is None else f"{self.replicas} × "  # noqa: RUF001 - for people
         return f"{count}{self.instance_type}"
 
 
@@ -162,8 +162,10 @@ class Performance(_Frozen):
 
 
 class ObjectiveVerdict(_Frozen):
-    """probability: that it is met at peak, from the draws; None for an error rate, which is
-    judged by counting. margin_ratio: share of the limit that is left, below zero where missed.
+    """One objective of the SLO.
+
+    probability: that it is met at peak, from the draws; None for an error rate, which is judged by
+    counting. margin_ratio: share of the limit that is left, below zero where missed.
     """
 
     objective: str
@@ -243,8 +245,10 @@ class PriceBookFacts(_Frozen):
 
 
 class ModelFacts(_Frozen):
-    """holdout_error: median relative error of throughput on machines and workloads that the speed
-    prior had not seen; coverage: share of them inside its 80 % interval.
+    """How figures were carried to other machines.
+
+    holdout_error: median relative error of throughput on machines and workloads that the speed
+    prior had not seen; holdout_coverage: share of them inside its 80 % interval.
     """
 
     name: str

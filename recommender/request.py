@@ -36,8 +36,10 @@ class Source(_Frozen):
 
 
 class QuickRequest(_Frozen):
-    """sizes: vCPUs to measure at; None lets the machine decide. vcpus: what a URL runs on.
-    payloads: file patterns; empty for the sample's own. measure_s: longest open-loop run.
+    """One question, as it was asked.
+
+    sizes: vCPUs to measure at; None lets the machine decide. vcpus: what a URL runs on. payloads:
+    file patterns; empty for the sample's own. measure_s: longest open-loop run.
     """
 
     source: Source
@@ -59,7 +61,7 @@ class QuickRequest(_Frozen):
         return SearchSettings(confirm_s=self.measure_s, seed=self.seed)
 
     def workload(self) -> Workload:
-        """Reads the payloads. Raises UsageError; BadRequest when they changed since the run began."""
+        """Reads the payloads. Raises UsageError, and BadRequest when they have changed since."""
         found = self._read()
         if self.workload_digest not in (None, found.digest):
             raise BadRequest(

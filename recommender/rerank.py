@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from loadtests.slo import parse_slo
 from recommender.demand import Demand
 from recommender.errors import NothingMeasured
+from recommender.measured import response_bytes_mean
 from recommender.recommend import recommend
 from recommender.request import QuickRequest, traffic_facts
-from recommender.stored_run import read_run
+from recommender.stored_run import kept_measurements, read_run
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,7 +40,11 @@ def rerank(
     known: tuple[PriceBook, SpeedPrior],
     now: datetime,
 ) -> Recommendation:
-    """Raises UsageError for an SLO or a traffic, NothingMeasured for a run without evidence."""
+    """known: the prices and the speeds to rank by.
+
+    Raises UsageError for an SLO or a traffic, UnknownRegion and UnknownInstanceType for what the
+    book does not have, NothingMeasured for a run without evidence.
+    """
     book, prior = known
     before = _demand(store, run)
     constraints = before.constraints.model_validate(
@@ -47,8 +52,10 @@ def rerank(
     )
     demand = before.model_copy(
         update={
-            "slo": parse_slo(changes.slo).text if changes.slo else before.slo,
-            "traffic": traffic_facts(changes.traffic) if changes.traffic else before.traffic,
+            "slo": before.slo if changes.slo is None else parse_slo(changes.slo).text,
+            "traffic": before.traffic
+            if changes.traffic is None
+            else traffic_facts(changes.traffic),
             "constraints": constraints,
         }
     )
@@ -60,10 +67,11 @@ def _demand(store: Store, run: Run) -> Demand:
     stored = store.recommendation(run.id)
     if stored is not None:
         return Demand.model_validate(stored.document["demand"])
-    if not store.measurements(run.id):
+    kept = kept_measurements(store, run)
+    if not kept:
         raise NothingMeasured(
             f"run {run.id} holds no finished measurement",
             hint=f"go on with it: recommender quick --resume {run.id}",
         )
     request = QuickRequest.model_validate(run.request)
-    return request.demand(request.workload(), None)
+    return request.demand(request.workload(), response_bytes_mean(kept))

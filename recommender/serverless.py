@@ -1,247 +1,247 @@
 """Serverless inference: one request to an instance at a time, paid by the millisecond.
 
-AWS states that CPU grows with memory and no figure; Lambda's published one (1 vCPU for each 1,769 MB)
-stands in for it, as an assumption that every recommendation names.
+AWS states that CPU grows with memory and no figure; Lambda's published one (1 vCPU for each
+1,769 MB) stands in for it, as an assumption that every recommendation names.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests.slo import ErrorRateObjective, LatencyObjective, Verdict
-from recommender.candidates import SERVERLESS_MAX_CONCURRENCY, serverless_option
-from recommender.cost import Bill, LineItem, requests_per_month
-from recommender.evaluation import Errors, Evaluated, data_items, judge_errors
-from recommender.performance.speed_prior import Machine
-from recommender.recommendation import (
-    Basis,
-    LatencySeconds,
-    ObjectiveVerdict,
-    Performance,
-    Range,
-    Rejected,
-    RejectReason,
+from loadtests.capacity import tightest
+from recommender.candidates import serverless_option
+from recommender.cost import Bill, LineItem, requests_per_month, to_billionths
+from recommender.evaluation import MEMORY_SHARE, Evaluated, price_facts
+from recommender.limits import (
+    SERVERLESS_MAX_CONCURRENCY,
+    SERVERLESS_PAYLOAD_BYTES,
+    answer_obstacle,
+    payload_obstacle,
 )
+from recommender.performance.model import REPORTED
+from recommender.recommendation import Basis, Performance, RejectReason
+from recommender.verdicts import Rejection, judge_all, latency_of, range_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from pricing import PriceBook, ServerlessOffer
-    from recommender.demand import Demand
+    from pricing import ServerlessOffer
+    from recommender.evaluation import Question
     from recommender.performance.model import PerformanceModel
+    from recommender.recommendation import LatencySeconds, ObjectiveVerdict, Rejected
 
-__all__ = ["MIB_PER_VCPU", "evaluate_serverless"]
+    Floats = NDArray[np.float64]
+
+__all__ = ["MIB_PER_VCPU", "ServerlessEvaluation"]
 
 MIB_PER_VCPU = 1769  # Lambda's; SageMaker publishes none
 IDLE_RECLAIM_S = 300.0  # after which an idle instance is assumed to be gone
-PAYLOAD_LIMIT_BYTES = 4_000_000
+COLD_SHARE_WORTH_SAYING = 0.001
 
 
 @dataclass(frozen=True)
 class ServerlessEvaluation:
+    """speed_ratio: of a serverless vCPU over the source's, in each draw."""
+
     model: PerformanceModel
-    demand: Demand
-    book: PriceBook
-    errors: Errors
+    question: Question
+    speed_ratio: Floats
 
     def run(self, offers: Sequence[ServerlessOffer]) -> tuple[list[Evaluated], list[Rejected]]:
         evaluated: list[Evaluated] = []
         rejected: list[Rejected] = []
         for offer in offers:
-            found = self.evaluate(offer)
-            if isinstance(found, Evaluated):
-                evaluated.append(found)
+            found = self._evaluate(offer)
+            if isinstance(found, Rejection):
+                rejected.append(found.of(serverless_option(offer)))
             else:
-                reason, detail = found
-                rejected.append(
-                    Rejected(option=serverless_option(offer), reason=reason, detail=detail)
-                )
+                evaluated.append(found)
         return evaluated, rejected
 
-    def evaluate(self, offer: ServerlessOffer) -> Evaluated | tuple[RejectReason, str]:
-        obstacle = self._obstacle(offer)
+    def _evaluate(self, offer: ServerlessOffer) -> Evaluated | Rejection:
+        obstacle = self._unfit(offer)
         if obstacle is not None:
             return obstacle
-        slowdown = self._slowdown(offer.memory_mib)
-        service = self.model.single_request_s()
-        verdicts = tuple(self._verdict(objective, service, slowdown) for objective in self.demand.objectives.objectives)
-        worst = next((each for each in verdicts if each.verdict is not Verdict.MET), None)
-        if worst is not None:
-            return self._why_not(worst, slowdown)
-        mean_s = float(service.mean()) * slowdown
-        concurrency = self._concurrency(mean_s)
-        if float(np.quantile(concurrency, 0.8)) > SERVERLESS_MAX_CONCURRENCY:
-            return (
-                RejectReason.LIMIT,
-                f"about {np.median(concurrency):.0f} requests in flight at peak; "
-                f"an endpoint takes {SERVERLESS_MAX_CONCURRENCY}",
-            )
-        return self._priced(offer, slowdown, mean_s, verdicts)
+        served = self._served(offer)
+        verdicts, obstacle = judge_all(
+            self.question.slo,
+            {
+                each.quantile: served.judged_s(each.quantile, each.limit_s)
+                for each in self.question.slo.latency
+            },
+            self.question.errors,
+            self.question.demand.constraints.confidence,
+        )
+        if obstacle is not None:
+            return self._explained(obstacle, served)
+        obstacle = self._over_limits(served)
+        return self._priced(offer, served, verdicts) if obstacle is None else obstacle
 
-    def _obstacle(self, offer: ServerlessOffer) -> tuple[RejectReason, str] | None:
-        largest = self.demand.workload.request_bytes_largest
-        if largest > PAYLOAD_LIMIT_BYTES:
-            return RejectReason.LIMIT, f"payload of {largest:,} bytes; serverless takes 4 MB"
+    def _unfit(self, offer: ServerlessOffer) -> Rejection | None:
+        obstacle = payload_obstacle(self.question.demand.workload, SERVERLESS_PAYLOAD_BYTES)
+        if obstacle is not None:
+            return obstacle
         memory = self.model.memory_bytes(1.0)
-        if memory is not None and memory > 0.9 * offer.memory_mib * 2**20:
-            return (
-                RejectReason.MEMORY,
-                f"one worker needs {memory / 2**30:.2g} GiB of {offer.memory_mib / 1024:g}",
+        if memory is None or memory <= MEMORY_SHARE * offer.memory_mib * 2**20:
+            return None
+        return Rejection(
+            RejectReason.MEMORY,
+            f"one worker needs {memory / 2**30:.2g} GiB of {offer.memory_mib / 1024:g}",
+        )
+
+    def _served(self, offer: ServerlessOffer) -> _Served:
+        """A request uses one vCPU at most, however large the instance."""
+        share = min(offer.memory_mib / MIB_PER_VCPU, 1.0)
+        slowdown = 1 / self.speed_ratio
+        return _Served(
+            unit_service=self.model.unit_service,
+            mean_s=self.model.service_mean_s(share) * slowdown,
+            cold_ratio=self.cold_ratio,
+            setup_s=self._setup_s(share, slowdown),
+        )
+
+    def _setup_s(self, share: float, slowdown: Floats) -> Floats | None:
+        """A start of the container alone: what SageMaker adds to it is not known."""
+        setup_s = self.model.reference.setup_s
+        return None if setup_s is None else np.asarray(setup_s * slowdown / share)
+
+    @cached_property
+    def cold_ratio(self) -> float:
+        """Share of requests that find no warm instance.
+
+        P(gap > T) = e^(-λT) for Poisson arrivals, weighted by each hour's requests; T is the time
+        after which an idle instance is reclaimed.
+        """
+        rates = self.question.demand.traffic.hours_rps
+        return sum(rate * math.exp(-rate * IDLE_RECLAIM_S) for rate in rates) / sum(rates)
+
+    def _over_limits(self, served: _Served) -> Rejection | None:
+        in_flight = self._in_flight(served)
+        confidence = self.question.demand.constraints.confidence
+        if float(np.quantile(in_flight, confidence)) > SERVERLESS_MAX_CONCURRENCY:
+            return Rejection(
+                RejectReason.LIMIT,
+                f"about {np.median(in_flight):.0f} requests in flight at peak; an endpoint takes "
+                f"{SERVERLESS_MAX_CONCURRENCY}",
             )
-        return None
+        return answer_obstacle(served.latency.p99)
 
-    def _slowdown(self, memory_mib: int) -> NDArray[np.float64]:
-        """Service time there over here, in each draw: its silicon is not known, and one request
-        uses one vCPU at most. Shape (draws,).
-        """
-        share = min(memory_mib / MIB_PER_VCPU, 1.0)
-        machine = Machine(
-            vcpus=1.0,
-            silicon=None,
-            threads_per_core=2,
-            architecture="x86_64",
-            clock_ghz=None,
-            provider="aws",
-        )
-        return np.asarray(1 / (self.model.speed_ratios([machine])[:, 0] * share))
+    def _in_flight(self, served: _Served) -> Floats:
+        """At peak, with three standard deviations of a Poisson count to spare."""
+        mean = self.question.demand.traffic.peak_rps * served.mean_s
+        return np.asarray(np.ceil(mean + 3 * np.sqrt(mean)))
 
-    def _verdict(
-        self,
-        objective: LatencyObjective | ErrorRateObjective,
-        service: NDArray[np.float64],
-        slowdown: NDArray[np.float64],
-    ) -> ObjectiveVerdict:
-        confidence = self.demand.constraints.confidence
-        match objective:
-            case ErrorRateObjective():
-                return ObjectiveVerdict(
-                    objective=objective.text,
-                    verdict=judge_errors(objective, self.errors, confidence),
-                    probability=None,
-                    margin_ratio=None,
-                )
-            case LatencyObjective(quantile, limit_s):
-                taken = self._quantile_s(quantile, service, slowdown)
-                met = float(np.mean(taken <= limit_s))
-                if met >= confidence:
-                    verdict = Verdict.MET
-                else:
-                    verdict = Verdict.MISSED if met <= 1 - confidence else Verdict.UNKNOWN
-                return ObjectiveVerdict(
-                    objective=objective.text,
-                    verdict=verdict,
-                    probability=met,
-                    margin_ratio=1 - float(np.median(taken)) / limit_s,
-                )
-
-    def _quantile_s(
-        self, quantile: float, service: NDArray[np.float64], slowdown: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Of warm and cold requests together; shape (draws,)."""
-        cold = self.cold_share()
-        setup = self.model.reference.setup_s or 0.0
-        if cold > 1 - quantile:
-            return setup + float(np.quantile(service, 0.5)) * slowdown
-        warm = (quantile - cold) / (1 - cold) if cold < quantile else quantile
-        return float(np.quantile(service, min(max(warm, quantile), 1.0))) * slowdown
-
-    def cold_share(self) -> float:
-        """Share of requests that find no warm instance: P(gap > reclaim time) = e^(-λT) for Poisson
-        arrivals, weighted by each hour's requests.
-        """
-        rates = self.demand.traffic.hours_rps
-        total = sum(rates)
-        return sum(rate * math.exp(-rate * IDLE_RECLAIM_S) for rate in rates) / total
-
-    def _concurrency(self, mean_s: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Requests in flight at peak, with three standard deviations of a Poisson count to spare."""
-        mean = self.demand.traffic.peak_rps * mean_s
-        return np.ceil(mean + 3 * np.sqrt(mean))
-
-    def _why_not(
-        self, worst: ObjectiveVerdict, slowdown: NDArray[np.float64]
-    ) -> tuple[RejectReason, str]:
-        if worst.probability is None:
-            seen = f"{self.errors.bad} of {self.errors.requests} requests failed"
-            inconclusive = worst.verdict is Verdict.UNKNOWN
-            reason = RejectReason.INCONCLUSIVE if inconclusive else RejectReason.MISSES_SLO
-            return reason, f"{worst.objective}: {seen}"
-        cold = self.cold_share()
-        setup = self.model.reference.setup_s
-        why = f"service takes about {np.median(slowdown):.2g} times as long as measured"
-        if cold > 0.001 and setup is not None:
-            why += f"; {cold:.1%} of the requests start cold, about {setup:.2g} s each"
-        return (
-            RejectReason.MISSES_SLO,
-            f"{worst.objective} is met with probability {worst.probability:.0%}: {why}",
-        )
+    def _explained(self, obstacle: Rejection, served: _Served) -> Rejection:
+        if obstacle.reason is RejectReason.INCONCLUSIVE:
+            return obstacle
+        service = self.model.service_mean_s(1.0)
+        why = [f"a request takes about {np.median(served.mean_s) / service:.2g} times as long"]
+        if self.cold_ratio > COLD_SHARE_WORTH_SAYING:
+            setup = (
+                ""
+                if served.setup_s is None
+                else f", {np.median(served.setup_s):.2g} s or more each"
+            )
+            why.append(f"{self.cold_ratio:.1%} of the requests start cold{setup}")
+        return obstacle.because("; ".join(why))
 
     def _priced(
-        self,
-        offer: ServerlessOffer,
-        slowdown: NDArray[np.float64],
-        mean_s: NDArray[np.float64],
-        verdicts: tuple[ObjectiveVerdict, ...],
+        self, offer: ServerlessOffer, served: _Served, verdicts: tuple[ObjectiveVerdict, ...]
     ) -> Evaluated:
-        requests = requests_per_month(self.demand.traffic)
-        billed_s = np.ceil(mean_s * 1e3) / 1e3
+        requests = requests_per_month(self.question.demand.traffic)
+        billed_s = served.billed_s
         compute = LineItem(
             f"compute at {offer.memory_mib // 1024} GB",
-            requests * Decimal(str(round(float(np.median(billed_s)), 6))),
+            to_billionths(requests * to_billionths(float(np.median(billed_s)))),
             "second",
             offer.usd_per_second,
         )
-        bill = Bill((compute, *data_items(self.book, offer.region, self.demand)))
+        bill = Bill((compute, *self.question.data_items))
         extra = float(bill.usd_per_month - compute.usd)
-        draws = float(requests) * billed_s * float(offer.usd_per_second) + extra
-        concurrency = self._concurrency(mean_s)
+        costs = float(requests) * billed_s * float(offer.usd_per_second) + extra
+        in_flight = self._in_flight(served)
+        confidence = self.question.demand.constraints.confidence
         return Evaluated(
-            option=serverless_option(offer, int(np.quantile(concurrency, 0.8, method="higher"))),
+            option=serverless_option(
+                offer, int(np.quantile(in_flight, confidence, method="higher"))
+            ),
             bill=bill,
-            performance=self._performance(offer, slowdown, mean_s),
+            price=price_facts(offer),
+            performance=self._performance(offer, served),
             verdicts=verdicts,
-            cost_draws=np.where(concurrency <= SERVERLESS_MAX_CONCURRENCY, draws, np.inf),
-            notes=("vCPU share by memory is an assumption", "cold starts at rising load not counted"),
+            cost_draws=np.where(self._is_met(served, in_flight), costs, np.inf),
+            notes=self._notes(served),
         )
 
-    def _performance(
-        self, offer: ServerlessOffer, slowdown: NDArray[np.float64], mean_s: NDArray[np.float64]
-    ) -> Performance:
-        service = self.model.single_request_s()
-        taken = {q: self._quantile_s(q, service, slowdown) for q in (0.5, 0.9, 0.95, 0.99)}
-        tightest = max(each.quantile for each in self.demand.objectives.latency)
-        capacity = SERVERLESS_MAX_CONCURRENCY / mean_s
+    def _is_met(self, served: _Served, in_flight: Floats) -> NDArray[np.bool_]:
+        """In each draw: the latency objectives and the limit on requests in flight."""
+        met = in_flight <= SERVERLESS_MAX_CONCURRENCY
+        for each in self.question.slo.latency:
+            met &= served.warm_s(each.quantile) <= each.limit_s
+        return np.asarray(met)
+
+    def _performance(self, offer: ServerlessOffer, served: _Served) -> Performance:
+        claimed = tightest(self.question.slo).quantile
+        capacity = SERVERLESS_MAX_CONCURRENCY / served.mean_s
         return Performance(
-            capacity_rps=_range(capacity),
-            latency_s=LatencySeconds(
-                **{f"p{round(q * 100)}": float(np.median(values)) for q, values in taken.items()}
-            ),
-            interval=_range(self._quantile_s(tightest, service, slowdown)),
-            utilization_ratio=min(
-                float(self.demand.traffic.peak_rps / np.median(capacity)), 1.0
-            ),
+            capacity_rps=range_of(capacity),
+            latency_s=served.latency,
+            interval=range_of(served.warm_s(claimed)),
+            interval_quantile=claimed,
+            utilization_ratio=float(self.question.demand.traffic.peak_rps / np.median(capacity)),
             basis=Basis.PRIOR,
             price_basis=offer.basis.value,
         )
 
-
-def evaluate_serverless(
-    offers: Sequence[ServerlessOffer],
-    model: PerformanceModel,
-    demand: Demand,
-    book: PriceBook,
-    errors: Errors,
-) -> tuple[list[Evaluated], list[Rejected]]:
-    return ServerlessEvaluation(model, demand, book, errors).run(offers)
+    def _notes(self, served: _Served) -> tuple[str, ...]:
+        notes = ["vCPU share by memory is an assumption", "cold starts at rising load not counted"]
+        if served.cold_ratio > COLD_SHARE_WORTH_SAYING:
+            notes.append(f"{served.cold_ratio:.1%} of the requests start cold")
+        return tuple(notes)
 
 
-def _range(draws: NDArray[np.float64]) -> Range:
-    low, median, high = (float(value) for value in np.quantile(draws, [0.1, 0.5, 0.9]))
-    return Range(low=low, median=median, high=high)
+@dataclass(frozen=True)
+class _Served:
+    """Requests at one memory size. mean_s: of the service; setup_s: of a start. Shape (draws,)."""
+
+    unit_service: Floats
+    mean_s: Floats
+    cold_ratio: float
+    setup_s: Floats | None
+
+    def is_cold(self, quantile: float) -> bool:
+        """Do cold starts reach into the quantile?"""
+        return self.cold_ratio >= 1 - quantile
+
+    def warm_s(self, quantile: float) -> Floats:
+        """The quantile of all requests, cold ones being slower than every warm one.
+
+        The q-quantile of all is the q / (1 - cold)-quantile of the warm.
+        """
+        of_warm = min(quantile / (1 - self.cold_ratio), 1.0) if self.cold_ratio < 1 else 1.0
+        return float(np.quantile(self.unit_service, of_warm)) * self.mean_s
+
+    def judged_s(self, quantile: float, limit_s: float) -> Floats | None:
+        """None where a cold start decides, unless the container's own is too long already."""
+        if not self.is_cold(quantile):
+            return self.warm_s(quantile)
+        if self.setup_s is None or float(np.median(self.setup_s)) <= limit_s:
+            return None
+        return self.setup_s + self.mean_s
+
+    @property
+    def latency(self) -> LatencySeconds:
+        return latency_of({q: None if self.is_cold(q) else self.warm_s(q) for q in REPORTED})
+
+    @cached_property
+    def billed_s(self) -> Floats:
+        """Mean over requests, each rounded up to a millisecond; time to start not counted."""
+        each_s = np.multiply.outer(self.mean_s, self.unit_service)
+        return np.asarray(np.ceil(each_s * 1e3).mean(axis=1) / 1e3)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from loadtests.capacity import ClosedStep, Evidence, OpenStep, conclude
 from loadtests.environment import Environment
@@ -10,16 +12,26 @@ from loadtests.measurement import Measurement, with_objectives
 from loadtests.probe import Measured
 from loadtests.samples import Samples
 from loadtests.slo import parse_slo
+from recommender.machines import machine_here, unseen_machine
+from recommender.measured import KeptMeasurement, MeasuredRun
 from recommender.performance.model import MeasuredSize
-from recommender.recommend import KeptMeasurement, MeasuredRun, source_machine
 from recommender.request import QuickRequest
 
 if TYPE_CHECKING:
     from loadtests.capacity import Capacity, SearchSettings
     from loadtests.slo import Slo
+    from recommender.performance.speed_prior import Machine
+    from recommender.request import Source
     from recommender.store import Run, Store
 
-__all__ = ["KEY_SEPARATOR", "measured_size", "read_run", "size_label", "stored_steps"]
+__all__ = [
+    "KEY_SEPARATOR",
+    "kept_measurements",
+    "measured_size",
+    "read_run",
+    "size_label",
+    "stored_steps",
+]
 
 KEY_SEPARATOR = "/"
 INVALID_MARK = "-invalid-"
@@ -48,28 +60,38 @@ def read_run(store: Store, run: Run, slo_text: str) -> MeasuredRun:
     request = QuickRequest.model_validate(run.request)
     slo = parse_slo(slo_text)
     environment = Environment.model_validate(run.environment)
-    sizes = []
-    for steps in stored_steps(store, run.id).values():
-        size = _size_of(steps, slo, request.settings)
-        if size is not None:
-            sizes.append(size)
-    kept = tuple(
+    found = (
+        _size_of(steps, slo, request.settings, float(environment.cores))
+        for steps in stored_steps(store, run.id).values()
+    )
+    kept = kept_measurements(store, run)
+    return MeasuredRun(
+        id=run.id,
+        sizes=tuple(size for size in found if size is not None),
+        measurements=kept,
+        environment=environment,
+        source=_source(request.source, environment),
+        measured_on=request.measured_on,
+        seconds=_seconds(store, run, kept),
+        size_known=request.source.kind != "url" or request.vcpus is not None,
+    )
+
+
+def kept_measurements(store: Store, run: Run) -> tuple[KeptMeasurement, ...]:
+    """All of them, INVALID tries too."""
+    return tuple(
         KeptMeasurement(stored.key, Measurement.model_validate(stored.document))
         for stored in store.measurements(run.id)
     )
-    return MeasuredRun(
-        id=run.id,
-        sizes=tuple(sizes),
-        measurements=kept,
-        environment=environment,
-        source=source_machine(environment),
-        measured_on=request.measured_on,
-        seconds=_seconds(store, run, kept),
-    )
 
 
-def measured_size(capacity: Capacity, history: tuple[Evidence, ...]) -> MeasuredSize:
-    """CPU per request from the run with most throughput: there idle work weighs least."""
+def measured_size(
+    capacity: Capacity, history: tuple[Evidence, ...], assumed_vcpus: float = 1.0
+) -> MeasuredSize:
+    """CPU per request from the run with most throughput: there idle work weighs least.
+
+    assumed_vcpus: of a target whose size nobody said.
+    """
     busiest = max(history, key=lambda each: each.measurement.throughput_rps).measurement
     peaks = [
         each.measurement.memory_peak_bytes
@@ -77,7 +99,7 @@ def measured_size(capacity: Capacity, history: tuple[Evidence, ...]) -> Measured
         if each.measurement.memory_peak_bytes is not None
     ]
     return MeasuredSize(
-        vcpus=busiest.target.vcpus or 1.0,
+        vcpus=busiest.target.vcpus or assumed_vcpus,
         capacity=capacity,
         cpu_s_per_request=busiest.cpu_s_per_request,
         memory_peak_bytes=max(peaks, default=None),
@@ -85,8 +107,23 @@ def measured_size(capacity: Capacity, history: tuple[Evidence, ...]) -> Measured
     )
 
 
+def _source(source: Source, environment: Environment) -> Machine:
+    """A server at another address runs on hardware that this machine says nothing about."""
+    if source.kind != "url":
+        return machine_here(environment)
+    host = urlsplit(source.where or "").hostname or ""
+    return machine_here(environment) if _is_loopback(host) else unseen_machine()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def _size_of(
-    steps: dict[str, Measured], slo: Slo, settings: SearchSettings
+    steps: dict[str, Measured], slo: Slo, settings: SearchSettings, assumed_vcpus: float
 ) -> MeasuredSize | None:
     history = tuple(
         Evidence(
@@ -97,7 +134,7 @@ def _size_of(
         for measured in steps.values()
     )
     capacity = conclude(history, slo, settings)
-    return None if capacity is None else measured_size(capacity, history)
+    return None if capacity is None else measured_size(capacity, history, assumed_vcpus)
 
 
 def _step(measured: Measured) -> ClosedStep | OpenStep:

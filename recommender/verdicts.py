@@ -1,6 +1,6 @@
 """Objectives judged from draws and from counts: what machines and serverless have in common.
 
-UNKNOWN never counts as MET: an option with any other verdict is rejected, and says what was lacking.
+UNKNOWN never counts as MET: an option with any other verdict is rejected, and says why.
 """
 
 from __future__ import annotations
@@ -74,6 +74,9 @@ class Rejection:
             margin_ratio=self.margin_ratio,
         )
 
+    def because(self, why: str) -> Rejection:
+        return replace(self, detail=f"{self.detail}: {why}")
+
 
 def verdict_at(probability: float, confidence: float) -> Verdict:
     if probability >= confidence:
@@ -109,7 +112,7 @@ def judge_errors(
         objective=objective.text,
         verdict=judge(bound, limit),
         probability=None,
-        margin_ratio=None if seen is None or limit == 0 else 1 - seen / limit,
+        margin_ratio=None if seen is None else 1 - seen / limit,
     )
 
 
@@ -117,7 +120,7 @@ def requests_to_settle(errors: Errors, limit_ratio: float, confidence: float) ->
     """How many requests of this error rate would be enough for a verdict, in all.
 
     The Wilson interval leaves the limit L out once n ≥ z² L (1 - L) / (p - L)². None where no
-    number is: at the limit itself, and for a limit of zero without a single error.
+    number is: at the limit itself.
     """
     seen = errors.ratio or 0.0
     if seen == limit_ratio:
@@ -136,9 +139,7 @@ def judge_all(
 
     latency_s: draws by quantile; None where nothing measured tells.
     """
-    judged = [
-        (each, _judged(each, latency_s, errors, confidence)) for each in slo.objectives
-    ]
+    judged = [(each, _judged(each, latency_s, errors, confidence)) for each in slo.objectives]
     verdicts = tuple(verdict for _, verdict in judged)
     unmet = [pair for pair in judged if pair[1].verdict is not Verdict.MET]
     if not unmet:
@@ -150,15 +151,19 @@ def judge_all(
 
 
 def range_of(draws: NDArray[np.float64]) -> Range:
-    """Draws themselves rather than points between them, for some may be infinite."""
-    low, median, high = (
-        float(value) for value in np.quantile(draws, [0.1, 0.5, 0.9], method="lower")
-    )
+    low, median, high = _ordered(draws, 0.1, 0.5, 0.9)
     return Range(low=low, median=median, high=high if math.isfinite(high) else None)
 
 
 def median_of(draws: NDArray[np.float64]) -> float:
-    return float(np.quantile(draws, 0.5, method="lower"))
+    return _ordered(draws, 0.5)[0]
+
+
+def _ordered(draws: NDArray[np.float64], *quantiles: float) -> list[float]:
+    """The draws at those quantiles, not points between two: one of them may be infinite."""
+    places = [math.floor(quantile * (len(draws) - 1)) for quantile in quantiles]
+    sorted_there = np.partition(draws, places)
+    return [float(sorted_there[place]) for place in places]
 
 
 def latency_of(taken_s: Mapping[float, NDArray[np.float64] | None]) -> LatencySeconds:
@@ -211,11 +216,11 @@ def _too_many_errors(
         return Rejection(RejectReason.MISSES_SLO, f"{verdict.objective} is missed: {seen}")
     detail = f"{verdict.objective} is not established: {seen}"
     enough = requests_to_settle(errors, limit_ratio, confidence)
-    if limit_ratio == 0 or enough is None:
+    if enough is None:
         return Rejection(
             RejectReason.INCONCLUSIVE,
             f"{detail}, and no number of requests like these would settle it",
-            remedy="ask for a share above zero, e.g. error_rate<0.1%",
+            remedy="allow more errors, or mend the server",
         )
     more = max(enough - errors.requests, 1)
     return Rejection(

@@ -44,7 +44,7 @@ def rejected(group: RejectedGroup) -> Component:
         [
             html.Summary(group.title),
             *[html.P(["To change this: ", each], className="note") for each in group.remedies],
-            table(("Option", "Bought as", "Found"), group.lines, label=group.title),
+            table(("Found", "Bought as", "Options"), group.lines, label=group.title),
         ]
     )
 

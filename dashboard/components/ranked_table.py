@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,21 +23,34 @@ __all__ = [
     "HEADING",
     "SORT",
     "Order",
+    "Turn",
     "arrange",
     "directions",
     "next_order",
+    "page_text",
     "ranked_rows",
     "ranked_table",
+    "turned",
 ]
 
+# Dash 4.4 takes a time in the browser that grows with the square of the components drawn anew.
+SHOWN = 20
 HEADING, SORT = "ranked-heading", "ranked-sort"  # types of ids; `by` is a column's key
 
 
 class Order(NamedTuple):
-    """by: a column's key."""
+    """by: a column's key. first: how many rows come before the ones shown."""
 
     by: str = "rank"
     is_descending: bool = False
+    first: int = 0
+
+
+class Turn(StrEnum):
+    """Buttons that leaf through the rows."""
+
+    BACK = "ranked-back"
+    ON = "ranked-on"
 
 
 class Column(NamedTuple):
@@ -66,8 +80,21 @@ def next_order(order: Order, clicked: str) -> Order:
     """The same heading again turns the order round."""
     if clicked == order.by:
         return Order(clicked, not order.is_descending)
-    first = next(each.is_descending for each in COLUMNS if each.key == clicked)
-    return Order(clicked, first)
+    is_descending = next(each.is_descending for each in COLUMNS if each.key == clicked)
+    return Order(clicked, is_descending)
+
+
+def turned(order: Order, turn: Turn, count: int) -> Order:
+    """Stays within `count` rows."""
+    step = SHOWN if turn is Turn.ON else -SHOWN
+    last = (count - 1) // SHOWN * SHOWN if count else 0
+    return order._replace(first=min(max(order.first + step, 0), last))
+
+
+def page_text(order: Order, count: int) -> str:
+    if not count:
+        return "none"
+    return f"{order.first + 1} to {min(order.first + SHOWN, count)} of {count}"
 
 
 def arrange(
@@ -93,14 +120,16 @@ def ranked_table(
                     ]
                 )
             ),
-            html.Tbody(ranked_rows(rows), id=body_id),
+            html.Tbody(ranked_rows(rows, order), id=body_id),
         ],
         className="ranked",
     )
 
 
-def ranked_rows(rows: Sequence[RankedRow]) -> list[Component]:
-    return [_row(row) for row in rows] or [_none()]
+def ranked_rows(rows: Sequence[RankedRow], order: Order) -> list[Component]:
+    """Of all rows in their order those that the page shows."""
+    shown = rows[order.first : order.first + SHOWN]
+    return [_row(row) for row in shown] or [_none()]
 
 
 def directions(order: Order) -> list[str]:

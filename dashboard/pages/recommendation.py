@@ -38,15 +38,13 @@ if TYPE_CHECKING:
 
 __all__ = ["layout", "register"]
 
-SHOWN = 10
-
 
 class Id(StrEnum):
     RUN = "ranked-run"
     ORDER = "ranked-order"
     GROUPS = "ranked-groups"
-    ALL_ROWS = "ranked-all"
     ROWS = "ranked-rows"
+    WHICH = "ranked-which"
 
 
 def layout(repository: Repository, reference: str) -> Component:
@@ -62,10 +60,12 @@ def register(app: Dash, repository: Repository) -> None:
     app.callback(
         Output(Id.ROWS, "children"),
         Output({"type": HEADING, "by": ALL}, "aria-sort"),
+        Output(Id.WHICH, "children"),
         Output(Id.ORDER, "data"),
         Input({"type": SORT, "by": ALL}, "n_clicks"),
+        Input(Turn.BACK, "n_clicks"),
+        Input(Turn.ON, "n_clicks"),
         Input(Id.GROUPS, "value"),
-        Input(Id.ALL_ROWS, "value"),
         State(Id.ORDER, "data"),
         State(Id.RUN, "data"),
         prevent_initial_call=True,
@@ -73,20 +73,31 @@ def register(app: Dash, repository: Repository) -> None:
 
 
 def _rearrange(
-    repository: Repository,
-    _clicks: list[int | None],
-    groups: list[str],
-    all_rows: list[str],
-    order: list[Any],
-    run_id: str,
-) -> tuple[list[Component], list[str], Order]:
-    clicked, before = ctx.triggered_id, Order(*order)
-    after = next_order(before, clicked["by"]) if isinstance(clicked, dict) else before
+    repository: Repository, *given: Any
+) -> tuple[list[Component], list[str], str, Order]:
+    *_clicks, groups, order, run_id = given
     found = repository.recommendation(run_id)
     if found is None:
         raise PreventUpdate
-    rows = arrange(recommendation_view(found).rows, groups, after)
-    return ranked_rows(rows if all_rows else rows[:SHOWN]), directions(after), after
+    rows = recommendation_view(found).rows
+    after = _after(ctx.triggered_id, Order(*order), sum(row.group in groups for row in rows))
+    arranged = arrange(rows, groups, after)
+    return (
+        ranked_rows(arranged, after),
+        directions(after),
+        page_text(after, len(arranged)),
+        after,
+    )
+
+
+def _after(clicked: Any, order: Order, count: int) -> Order:
+    match clicked:
+        case {"type": _, "by": str(key)}:
+            return next_order(order, key)
+        case Turn.BACK | Turn.ON:
+            return turned(order, Turn(clicked), count)
+        case _:
+            return order._replace(first=0)
 
 
 def _page(run_id: str, found: Recommendation) -> Component:
@@ -124,7 +135,7 @@ def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> lis
             dcc.Store(id=Id.ORDER, data=order),
             _choices(view),
             html.Div(
-                ranked_table(view.rows[:SHOWN], order, view.quantile, Id.ROWS),
+                ranked_table(view.rows, order, view.quantile, Id.ROWS),
                 className="scroll",
                 tabIndex="0",
                 role="region",
@@ -160,12 +171,13 @@ def _choices(view: RecommendationView) -> Component:
                 inline=True,
                 className="choices",
             ),
-            dcc.Checklist(
-                id=Id.ALL_ROWS,
-                options=[{"label": f"all {len(view.rows)} rows", "value": "all"}],
-                value=[],
-                inline=True,
-                className="choices",
+            html.Div(
+                [
+                    html.Button("‹", id=Turn.BACK, className="turn", **aria(label="rows before")),
+                    html.Span(page_text(Order(), len(view.rows)), id=Id.WHICH),
+                    html.Button("›", id=Turn.ON, className="turn", **aria(label="rows after")),
+                ],
+                className="turning",
             ),
         ],
         className="toolbar",

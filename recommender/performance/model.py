@@ -5,11 +5,11 @@ Symbols
   S(v)  service time there: of one request alone, scaled to X(v) where it was measured
   r     log of throughput per vCPU, target over source (speed prior)
   c     servers that work side by side: X S, by Little's law at saturation
-  ρ*    largest utilisation at which the G/G/c sojourn quantile is within the objective
+  u     largest utilisation at which the G/G/c sojourn quantile is within the objective
   k     share of the capacity so modelled that open-loop runs found
 
-capacity = k ρ* X(v) e^r and latency = w(rate / (k X e^r)) S(v) e^-r, with w the sojourn quantile in
-mean service times. Every draw holds one value of everything that is not known, the same for all
+capacity = k u X(v) e^r and latency = w(rate / (k X e^r)) S(v) e^-r, with w the sojourn quantile
+in mean service times. Every draw holds one value of everything that is not known, the same for all
 machines, so that differences between machines are not blurred by what they share.
 """
 
@@ -40,8 +40,8 @@ __all__ = ["DRAWS", "Host", "MeasuredSize", "PerformanceModel", "Prediction"]
 
 DRAWS = 400
 REPORTED = (0.5, 0.9, 0.95, 0.99)
-# Between two of these the smaller one's curve is used: at one utilisation fewer servers queue more.
-SERVER_GRID = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+# Between two of these the smaller one is used: at one utilisation fewer servers queue more.
+SERVER_GRID = (1, 2, 3, 4, 6, 8, 16, 32, 64)
 
 
 @dataclass(frozen=True)
@@ -176,8 +176,8 @@ class PerformanceModel:
     def memory_bytes(self, vcpus: float) -> float | None:
         """Peak memory at a size: a straight line through what was measured, never falling.
 
-        With one size, as if all of it grew with the vCPUs (one more worker for each). None where no
-        memory could be seen.
+        With one size, as if all of it grew with the vCPUs (one more worker for each). None where
+        no memory could be seen.
         """
         seen = [
             (s.vcpus, s.memory_peak_bytes) for s in self.sizes if s.memory_peak_bytes is not None
@@ -205,7 +205,9 @@ class PerformanceModel:
         found = self._queueing_ratio(size, curves[_servers_of(size)], slo)
         curve = curves[self._servers_at(host, at_source)]
         allowed = np.minimum(largest_utilization(curve, mean_s, slo) * found, host.sustained_ratio)
-        return Prediction(saturation, allowed * saturation, mean_s, found, host.sustained_ratio, curve)
+        return Prediction(
+            saturation, allowed * saturation, mean_s, found, host.sustained_ratio, curve
+        )
 
     def _measured_draws(self, size: MeasuredSize) -> tuple[Floats, Floats]:
         model = size.capacity.model
@@ -218,7 +220,7 @@ class PerformanceModel:
         return _on_grid(float(np.median(at_source)) * self.service_mean_s(host.machine.vcpus))
 
     def _queueing_ratio(self, size: MeasuredSize, curve: LatencyCurve, slo: Slo) -> Floats:
-        """k: below 1 only where open-loop runs missed the SLO at what the model thought would do."""
+        """k: below 1 where open-loop runs missed the SLO at what the model thought would do."""
         capacity, model = size.capacity, size.capacity.model
         boundary = float(
             largest_utilization(curve, np.array([model.mean_s]), slo)[0] * model.saturation_rps
@@ -249,7 +251,7 @@ class PerformanceModel:
 
 
 def largest_utilization(curve: LatencyCurve, service_mean_s: Floats, slo: Slo) -> Floats:
-    """ρ*, of the shape of service_mean_s; 0 where not even an idle server meets the SLO."""
+    """u, of the shape of service_mean_s; 0 where not even an idle server meets the SLO."""
     allowed = np.full_like(service_mean_s, curve.utilizations[-1])
     for objective in slo.latency:
         column = curve.quantiles.index(objective.quantile)
@@ -265,5 +267,5 @@ def _servers_of(size: MeasuredSize) -> int:
 
 
 def _on_grid(servers: float) -> int:
-    """The next grid point below, with a little grace for what rounding lost."""
-    return max((each for each in SERVER_GRID if each <= servers * 1.05), default=1)
+    """The next grid point below the nearest whole number."""
+    return max((each for each in SERVER_GRID if each <= round(servers)), default=1)

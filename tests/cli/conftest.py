@@ -33,7 +33,7 @@ class Recommender:
 
     @staticmethod
     def spelled_out(argument: str) -> str:
-        """"demo:" begins the command of the server whose truth is known."""
+        """ "demo:" begins the command of the server whose truth is known."""
         return argument.replace("demo:", DEMO)
 
     def run(self, *arguments: str, timeout_s: float = 240) -> subprocess.CompletedProcess[str]:
@@ -91,4 +91,3 @@ def recommender(tmp_path):
             process.send_signal(signal.SIGKILL)
         process.communicate()
     program.run("cleanup")
-

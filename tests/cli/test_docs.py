@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from recommender.cli.app import COMMANDS
 from recommender.cli.reference import reference_page
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import time
 
 import psutil
@@ -17,7 +18,9 @@ pytestmark = pytest.mark.locust
 
 @pytest.fixture
 def measured(recommender):
-    done = recommender.run("quick", *SERVER, *QUICKLY, "--traffic", "50rps", "--json", "answer.json")
+    done = recommender.run(
+        "quick", *SERVER, *QUICKLY, "--traffic", "50rps", "--json", "answer.json"
+    )
     assert done.returncode == 0, done.stderr
     return recommender
 
@@ -34,9 +37,13 @@ def test_a_known_capacity_is_found(measured):
 
 def test_the_answer_has_every_platform_and_reasons_for_the_rest(measured):
     answer = answer_of(measured)
-    bought = {(each["option"]["platform"], each["option"]["purchase"]) for each in answer["ranked"]}
+    bought = {
+        (each["option"]["platform"], each["option"]["purchase"]) for each in answer["ranked"]
+    }
     assert bought >= {("sagemaker", "on-demand"), ("ec2", "on-demand"), ("ec2", "spot")}
-    assert {"needs-measurement", "retired", "no-price"} <= {r["reason"] for r in answer["rejected"]}
+    assert {"needs-measurement", "retired", "no-price"} <= {
+        r["reason"] for r in answer["rejected"]
+    }
     assert measured.nothing_left()
 
 
@@ -89,7 +96,8 @@ def test_ctrl_c_stops_everything_and_says_how_to_go_on(recommender):
 def test_a_running_server_is_measured_as_it_is(recommender):
     port = free_port()
     server = psutil.Popen(
-        recommender.spelled_out(DEMO).replace("{port}", str(port)).split(), env=recommender.environment
+        recommender.spelled_out(DEMO).replace("{port}", str(port)).split(),
+        env=recommender.environment,
     )
     try:
         wait_for(lambda: any(c.laddr.port == port for c in server.net_connections()))
@@ -124,8 +132,6 @@ def wait_for(condition, within_s: float = 60) -> None:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

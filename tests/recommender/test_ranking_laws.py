@@ -1,0 +1,177 @@
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from measured_runs import demand
+
+from recommender.cost import Bill, LineItem
+from recommender.evaluation import Evaluated
+from recommender.ranking import frontier, nearest_first, probabilities_best, rank
+from recommender.recommendation import (
+    Basis,
+    LatencySeconds,
+    Option,
+    Performance,
+    PriceFacts,
+    Range,
+    Rejected,
+    RejectReason,
+)
+
+POINTS = st.lists(
+    st.tuples(st.integers(1, 12), st.integers(1, 12)).map(lambda p: (float(p[0]), float(p[1]))),
+    max_size=25,
+)
+COSTS = st.integers(1, 6).map(float) | st.just(float("inf"))
+DRAWS = st.integers(1, 8).flatmap(
+    lambda draws: st.lists(
+        st.lists(COSTS, min_size=draws, max_size=draws).map(np.array), min_size=1, max_size=6
+    )
+)
+
+
+def is_dominated(point, others):
+    return any(o != point and o[0] <= point[0] and o[1] <= point[1] for o in others)
+
+
+@given(POINTS)
+def test_frontier_points_are_undominated_and_every_other_point_is_dominated(points):
+    kept = frontier(points)
+    for index, point in enumerate(points):
+        if index in kept:
+            assert not is_dominated(point, points)
+        else:
+            equals_kept = any(points[other] == point for other in kept)
+            assert is_dominated(point, points) or equals_kept
+
+
+@given(POINTS)
+def test_one_of_equal_points_stands_for_all(points):
+    counted = Counter(points[index] for index in frontier(points))
+    assert all(count == 1 for count in counted.values())
+
+
+@given(POINTS.filter(bool))
+def test_the_cheapest_point_is_on_the_frontier(points):
+    assert min(points) in [points[index] for index in frontier(points)]
+
+
+@given(DRAWS)
+def test_probabilities_equal_a_count_of_wins_draw_by_draw(costs):
+    expected = [0.0] * len(costs)
+    for draw in range(len(costs[0])):
+        column = [float(each[draw]) for each in costs]
+        winners = [n for n, cost in enumerate(column) if cost == min(column) < float("inf")]
+        for winner in winners:
+            expected[winner] += 1 / len(winners) / len(costs[0])
+    assert probabilities_best(costs) == pytest.approx(expected)
+
+
+@given(DRAWS)
+def test_probabilities_add_up_to_the_share_of_draws_in_which_any_option_does(costs):
+    possible = np.mean(np.isfinite(np.stack(costs)).any(axis=0))
+    assert sum(probabilities_best(costs)) == pytest.approx(possible)
+    assert sum(probabilities_best(costs)) <= 1 + 1e-12
+
+
+def test_of_nothing_nothing_is_best():
+    assert probabilities_best([]) == ()
+
+
+def evaluated(name, dollars, latency_s, purchase="on-demand"):
+    return Evaluated(
+        option=Option(platform="ec2", instance_type=name, purchase=purchase, region="r"),
+        bill=Bill((LineItem(name, Decimal(dollars), "hour", Decimal(1)),)),
+        price=PriceFacts(
+            basis="reported", confidence="high", observed_on="2026-11-01", source="s"
+        ),
+        performance=Performance(
+            capacity_rps=Range(median=1, low=1, high=1),
+            latency_s=LatencySeconds(p50=latency_s, p90=latency_s, p95=latency_s, p99=latency_s),
+            interval=Range(median=latency_s, low=latency_s, high=None),
+            interval_quantile=0.95,
+            utilization_ratio=0.5,
+            basis=Basis.TRANSFERRED,
+            price_basis="reported",
+        ),
+        verdicts=(),
+        cost_draws=np.array([float(dollars)]),
+    )
+
+
+OPTIONS = st.lists(
+    st.builds(
+        evaluated,
+        st.sampled_from(["m5.2xlarge", "m5.12xlarge", "c5.large", "c5.xlarge"]),
+        st.integers(1, 4),
+        st.sampled_from([0.01, 0.02]),
+        st.sampled_from(["on-demand", "spot"]),
+    ),
+    max_size=8,
+    unique_by=lambda each: (each.option.instance_type, each.option.purchase),
+)
+
+
+@given(OPTIONS, st.randoms(use_true_random=False))
+def test_ranking_does_not_depend_on_the_order_it_is_given(options, random):
+    traffic = demand().traffic
+    shuffled = random.sample(options, len(options))
+    assert rank(options, traffic) == rank(shuffled, traffic)
+
+
+@given(OPTIONS)
+def test_cheaper_never_ranks_behind_dearer(options):
+    costs = [Decimal(each.cost.usd_per_month) for each in rank(options, demand().traffic)]
+    assert costs == sorted(costs)
+
+
+def test_written_costs_add_up():
+    option = evaluated("c5.large", 10, 0.01)
+    option = replace(
+        option,
+        bill=Bill(
+            (
+                LineItem("a", Decimal("2190"), "h", Decimal("0.0851000001")),
+                LineItem("b", Decimal("78.84"), "GB", Decimal("0.016")),
+            )
+        ),
+    )
+    cost = rank([option], demand().traffic)[0].cost
+    assert sum(Decimal(item.usd) for item in cost.items) == Decimal(cost.usd_per_month)
+
+
+def rejected(name, reason, margin_ratio=None):
+    option = Option(platform="ec2", instance_type=name, purchase="on-demand", region="r")
+    return Rejected(option=option, reason=reason, detail="d", margin_ratio=margin_ratio)
+
+
+def test_what_came_nearest_stands_first_and_numbers_in_names_count_as_numbers():
+    given_in = [
+        rejected("m5.12xlarge", RejectReason.NEEDS_MEASUREMENT),
+        rejected("m5.2xlarge", RejectReason.NEEDS_MEASUREMENT),
+        rejected("t2.small", RejectReason.MISSES_SLO, -3.0),
+        rejected("c5.large", RejectReason.MISSES_SLO, -0.1),
+        rejected("c4.large", RejectReason.MISSES_SLO),
+        rejected("x1", RejectReason.RETIRED),
+        rejected("c7.large", RejectReason.UNCERTAIN, -0.2),
+    ]
+    names = [each.option.instance_type for each in nearest_first(given_in)]
+    assert names == [
+        "c7.large",
+        "c5.large",
+        "t2.small",
+        "c4.large",
+        "m5.2xlarge",
+        "m5.12xlarge",
+        "x1",
+    ]
+
+
+@given(st.permutations(list(RejectReason)))
+def test_every_reason_has_its_place(reasons):
+    found = nearest_first(rejected("a", reason) for reason in reasons)
+    assert {each.reason for each in found} == set(RejectReason)
