@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard.components.sections import aria, command, notice
+from dashboard.components.sections import aria, notice
 from dashboard.pages import recommendation, runs
 from recommender.errors import RecommenderError
 
@@ -131,8 +131,6 @@ def _failed(error: RecommenderError) -> Component:
         html.P(str(error)),
         *hint,
         html.P(dcc.Link("See all runs", href="/")),
-        html.P("The runs of this store are listed in a terminal by:"),
-        command("recommender list"),
     )
 
 

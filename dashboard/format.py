@@ -96,7 +96,7 @@ def stamp(when: datetime) -> str:
 
 
 def took(seconds: float) -> str:
-    if seconds < _MINUTE_S:
+    if seconds < 2 * _MINUTE_S:
         return f"{seconds:.0f} s"
     if seconds < _HOUR_S:
         return f"{seconds // _MINUTE_S:.0f} min {seconds % _MINUTE_S:.0f} s"

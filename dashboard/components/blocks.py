@@ -51,7 +51,7 @@ def rejected(group: RejectedGroup) -> Component:
 
 def evidence(shown: EvidenceView) -> list[Component]:
     return [
-        facts(shown.facts),
+        html.Div(facts(shown.facts), className="listing"),
         html.H3("What each size measured here can do"),
         table(
             ("Size", "Capacity at the objective", "Found by", "Saturated at", "Mean service",

@@ -72,8 +72,8 @@ def frontier_figure(drawn: Frontier) -> go.Figure:
     top_s = _top_s(drawn)
     for (group, basis), points in _by_kind(drawn.points).items():
         figure.add_trace(_markers(group, basis, points, top_s))
-    _add_line(figure, [each for each in drawn.points if each.is_on_frontier], top_s)
     _add_limit(figure, drawn)
+    _add_line(figure, [each for each in drawn.points if each.is_on_frontier], top_s)
     _lay_out(figure, drawn, top_s)
     return figure
 
@@ -150,7 +150,7 @@ def _markers(group: str, basis: Basis, points: list[FrontierPoint], top_s: float
         marker={
             "color": color,
             "symbol": BASIS_SYMBOL[basis],
-            "size": [13 if each.is_on_frontier else 8 for each in points],
+            "size": [13 if each.is_on_frontier else 9 for each in points],
             "opacity": [1.0 if each.is_on_frontier else 0.75 for each in points],
             "line": {"width": 1, "color": PAPER},
         },
@@ -231,6 +231,13 @@ def _lay_out(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
         plot_bgcolor="rgba(0,0,0,0)",
         hovermode="closest",
         hoverlabel={"align": "left", "bgcolor": PAPER, "font": {"color": INK}},
-        legend={"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0},
+        legend={
+            "orientation": "h",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+        },
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
         margin={"l": 68, "r": 16, "t": 24, "b": 40},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dash import ALL, Input, Output, State, ctx, dcc, html
 from dash.exceptions import PreventUpdate
@@ -14,11 +14,14 @@ from dashboard.components.ranked_table import (
     HEADING,
     SORT,
     Order,
+    Turn,
     arrange,
     directions,
     next_order,
+    page_text,
     ranked_rows,
     ranked_table,
+    turned,
 )
 from dashboard.components.sections import aria, cards, chip, command, facts, section
 from dashboard.figures.frontier import frontier, frontier_figure
@@ -62,20 +65,26 @@ def register(app: Dash, repository: Repository) -> None:
         Output({"type": HEADING, "by": ALL}, "aria-sort"),
         Output(Id.WHICH, "children"),
         Output(Id.ORDER, "data"),
-        Input({"type": SORT, "by": ALL}, "n_clicks"),
-        Input(Turn.BACK, "n_clicks"),
-        Input(Turn.ON, "n_clicks"),
-        Input(Id.GROUPS, "value"),
-        State(Id.ORDER, "data"),
-        State(Id.RUN, "data"),
+        inputs={
+            "_clicks": (
+                Input({"type": SORT, "by": ALL}, "n_clicks"),
+                Input(Turn.BACK, "n_clicks"),
+                Input(Turn.ON, "n_clicks"),
+            ),
+            "groups": Input(Id.GROUPS, "value"),
+        },
+        state={"order": State(Id.ORDER, "data"), "run_id": State(Id.RUN, "data")},
         prevent_initial_call=True,
     )(partial(_rearrange, repository))
 
 
 def _rearrange(
-    repository: Repository, *given: Any
+    repository: Repository,
+    _clicks: tuple[object, ...],
+    groups: list[str],
+    order: tuple[str, bool, int],
+    run_id: str,
 ) -> tuple[list[Component], list[str], str, Order]:
-    *_clicks, groups, order, run_id = given
     found = repository.recommendation(run_id)
     if found is None:
         raise PreventUpdate
@@ -90,12 +99,14 @@ def _rearrange(
     )
 
 
-def _after(clicked: Any, order: Order, count: int) -> Order:
+def _after(clicked: object, order: Order, count: int) -> Order:
     match clicked:
-        case {"type": _, "by": str(key)}:
+        case {"by": str(key)}:
             return next_order(order, key)
-        case Turn.BACK | Turn.ON:
-            return turned(order, Turn(clicked), count)
+        case Turn.BACK:
+            return turned(order, Turn.BACK, count)
+        case Turn.ON:
+            return turned(order, Turn.ON, count)
         case _:
             return order._replace(first=0)
 
@@ -127,7 +138,7 @@ def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> lis
             "Cost against latency",
             _chart(found),
             note="Each mark is an option that meets the objective; bars are 80% intervals. "
-            "Hover for the figures.",
+            "The shape tells how the latency is known; hover for the figures.",
         ),
         section(
             "Ranked",
@@ -154,7 +165,8 @@ def _chart(found: Recommendation) -> Component:
         responsive=True,
         config={
             "displaylogo": False,
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+            # Named one by one: among the others is one that sends the figures elsewhere.
+            "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
         },
     )
 
@@ -173,9 +185,9 @@ def _choices(view: RecommendationView) -> Component:
             ),
             html.Div(
                 [
-                    html.Button("‹", id=Turn.BACK, className="turn", **aria(label="rows before")),
+                    html.Button("←", id=Turn.BACK, className="turn", **aria(label="rows before")),
                     html.Span(page_text(Order(), len(view.rows)), id=Id.WHICH),
-                    html.Button("›", id=Turn.ON, className="turn", **aria(label="rows after")),
+                    html.Button("→", id=Turn.ON, className="turn", **aria(label="rows after")),
                 ],
                 className="turning",
             ),

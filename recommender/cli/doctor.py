@@ -11,6 +11,7 @@ from rich.table import Table
 
 from loadtests.environment import utc_now
 from loadtests.journal import Journal
+from loadtests.validity import Status
 from pricing import load_book
 from recommender.cli.places import data_folder, journal_folder
 from recommender.cli.progress import progress_shown
@@ -97,9 +98,15 @@ def _comparisons(rows: tuple[Comparison, ...]) -> Table:
             _ms(row.measured_s),
             f"{_ms(row.low_s)} to {_ms(row.high_s)}",
             "" if row.error_ratio is None else f"{row.error_ratio:+.1%}",
-            "[green]right[/]" if row.is_right else "[red]WRONG[/]",
+            _judged(row),
         )
     return table
+
+
+def _judged(row: Comparison) -> str:
+    if row.status is Status.INVALID:
+        return f"[red]INVALID: {'; '.join(row.faults)}[/]"
+    return "[green]right[/]" if row.is_right else "[red]WRONG[/]"
 
 
 def _ms(seconds: float | None) -> str:

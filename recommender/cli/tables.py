@@ -57,15 +57,11 @@ def _ranked(recommendation: Recommendation, selection: Selection) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("known by", no_wrap=True)
     shown = select(recommendation.ranked, selection)
-    previous = 0
     for each in shown:
-        if each.rank != previous + 1:
-            table.add_row("…", style="dim")
         table.add_row(*_row(each))
-        previous = each.rank
-    hidden = len(recommendation.ranked) - shown[-1].rank
+    hidden = len(recommendation.ranked) - len(shown)
     if hidden > 0:
-        table.add_row("…", f"{hidden} more (--all)", style="dim")
+        table.add_row("…", f"  {hidden} more (--all)", style="dim")
     return table
 
 

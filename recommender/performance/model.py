@@ -40,6 +40,9 @@ __all__ = ["DRAWS", "Host", "MeasuredSize", "PerformanceModel", "Prediction"]
 
 DRAWS = 400
 REPORTED = (0.5, 0.9, 0.95, 0.99)
+# At 80 % load and 3,000 customers 16 replications are within 5 % of M/M/c; the more servers there
+# are, the sooner a queue forgets, and the dearer it is to simulate.
+CUSTOMERS, REPLICATIONS, FEW_SERVERS = 3000, 16, 4
 # Between two of these the smaller one is used: at one utilisation fewer servers queue more.
 SERVER_GRID = (1, 2, 3, 4, 6, 8, 16, 32, 64)
 
@@ -240,8 +243,8 @@ class PerformanceModel:
                 count,
                 wanted,
                 seed=self.seed,
-                customers=2500 + 60 * count,
-                replications=4,
+                customers=CUSTOMERS,
+                replications=REPLICATIONS if count <= FEW_SERVERS else REPLICATIONS // 2,
             )
             for count in sorted(servers)
         }

@@ -40,7 +40,7 @@ def test_different_seeds_give_different_schedules(process):
 
 
 def test_two_generators_with_their_own_seeds_add_up_to_a_poisson_process():
-    """Neighbouring seeds are independent: their counts in a window do not rise and fall together."""
+    """Neighbouring seeds are independent: their counts do not rise and fall together."""
     windows = np.arange(0, 401)
     one, other = (
         np.histogram(due_times(50, 400, seed=seed), windows)[0].astype(float) for seed in (1, 2)
@@ -77,7 +77,7 @@ def test_gaps_of_a_poisson_process_are_exponential_and_forget_the_one_before():
 
 
 def test_no_instant_is_favoured():
-    """The place within a second, or within a gap, is uniform; the ends are as open as the middle."""
+    """The place in a second, or in a gap, is uniform; the ends are as open as the middle."""
     schedules = [due_times(5, 20, seed=seed) for seed in range(400)]
     everything = np.concatenate(schedules)
     for period_s in (1.0, 0.2):

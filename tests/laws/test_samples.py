@@ -35,7 +35,9 @@ def sequence(*outcomes, latency_us=1000, late_us=10):
     records["outcome"] = outcomes
     sent = records["outcome"] != Outcome.DROPPED
     records["sent_us"] = records["due_us"] + np.where(sent, late_us, 0)
-    records["first_byte_us"] = records["done_us"] = records["due_us"] + np.where(sent, latency_us, 0)
+    records["first_byte_us"] = records["done_us"] = records["due_us"] + np.where(
+        sent, latency_us, 0
+    )
     records["status"] = np.where(records["outcome"] == Outcome.SUCCEEDED, 200, 0)
     return Samples(records)
 
@@ -186,7 +188,12 @@ def test_an_end_that_few_values_cannot_bound_is_not_known():
 
 @pytest.mark.parametrize(
     ("hits", "count", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (1, 10, 0.0179, 0.4042), (81, 263, 0.2553, 0.3662), (10, 10, 0.7225, 1.0)],
+    [
+        (0, 10, 0.0, 0.2775),
+        (1, 10, 0.0179, 0.4042),
+        (81, 263, 0.2553, 0.3662),
+        (10, 10, 0.7225, 1.0),
+    ],
 )
 def test_wilsons_intervals_are_those_of_the_tables(hits, count, low, high):
     """81 of 263 is Newcombe's example (1998, table I)."""

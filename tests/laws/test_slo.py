@@ -48,13 +48,16 @@ def test_a_latency_objective_is_read(text, objective):
 
 
 @pytest.mark.parametrize(
-    ("text", "ratio"), [("error_rate<1%", 0.01), ("error_rate <= 0.1 %", 0.001), ("error_rate<0.02", 0.02)]
+    ("text", "ratio"),
+    [("error_rate<1%", 0.01), ("error_rate <= 0.1 %", 0.001), ("error_rate<0.02", 0.02)],
 )
 def test_an_error_rate_is_read_as_a_share_or_a_percentage(text, ratio):
     assert parse_slo(f"p95<1s, {text}").error_rate == ErrorRateObjective(ratio)
 
 
-@pytest.mark.parametrize("text", ["p95<100ms,p99<1s,error_rate<1%", " p95<100ms , p99<1s,, error_rate<1% ,"])
+@pytest.mark.parametrize(
+    "text", ["p95<100ms,p99<1s,error_rate<1%", " p95<100ms , p99<1s,, error_rate<1% ,"]
+)
 def test_objectives_are_separated_by_commas(text):
     slo = parse_slo(text)
     assert [each.quantile for each in slo.latency] == [0.95, 0.99]
@@ -103,7 +106,7 @@ def test_what_does_not_parse_gets_the_grammar(text):
     ],
 )
 def test_an_objective_that_nothing_could_meet_or_miss_is_refused(part):
-    with pytest.raises(UsageError, match="cannot be met|not a share"):
+    with pytest.raises(UsageError, match=r"cannot be met|not a share"):
         parse_slo(f"{part}, p50<1s")
 
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from loadtests.errors import UsageError
 from loadtests.traffic import Hourly, Steady, Traffic, parse_traffic
 
-counts = st.lists(st.floats(0, 1e7), min_size=1, max_size=48).filter(lambda hours: max(hours) > 1e-3)
+counts = st.lists(st.floats(0, 1e7), min_size=1, max_size=48).filter(
+    lambda hours: max(hours) > 1e-3
+)
 rates = st.floats(1e-6, 1e6)
 
 
@@ -97,7 +99,8 @@ def test_traffic_without_end_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "rps", "-5rps", "50", "50 furlongs", "5 5rps", "nanrps", "50rps!", "x" * 5000, "a\0b"]
+    "text",
+    ["", "rps", "-5rps", "50", "50 furlongs", "5 5rps", "nanrps", "50rps!", "x" * 5000, "a\0b"],
 )
 def test_what_is_not_understood_gets_the_grammar(text):
     with pytest.raises(UsageError) as caught:

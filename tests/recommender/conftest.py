@@ -1,5 +1,4 @@
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,7 @@ from recommender.recommend import recommend
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measured_runs import Server, demand, measure  # noqa: E402 - found by the line above
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+from measured_runs import NOW, Server, demand, measure  # noqa: E402 - found by the line above
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -31,6 +32,7 @@ from recommender.stored_run import KEY_SEPARATOR, measured_size, size_label
 
 SLO = "p95<100ms, error_rate<1%"
 MIB = 2**20
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 ENVIRONMENT = Environment(
     host="lab",
@@ -67,6 +69,7 @@ class Server:
     true_vcpus: float = 2.0
     instance_type: str | None = None
     closed_requests: int = 400
+    measure_s: float = 10.0
 
     def service_s(self, count: int, seed: int) -> np.ndarray:
         shape = 1 / self.cv**2
@@ -84,7 +87,9 @@ class SimulatedRun:
 def measure(server: Server, slo: str = SLO, seed: int = 1) -> SimulatedRun:
     """The search of a real run, answered by simulation."""
     objectives = parse_slo(slo)
-    settings = SearchSettings(seed=seed, closed_requests=server.closed_requests)
+    settings = SearchSettings(
+        seed=seed, closed_requests=server.closed_requests, confirm_s=server.measure_s
+    )
     documents: dict[str, tuple[Measurement, Samples]] = {}
     sizes: list[MeasuredSize] = []
     for size in server.vcpus:
@@ -109,21 +114,30 @@ def measure(server: Server, slo: str = SLO, seed: int = 1) -> SimulatedRun:
     return SimulatedRun(run, documents)
 
 
+WORKLOAD = WorkloadFacts(
+    digest="0123456789abcdef",
+    content_type="application/json",
+    payloads=10,
+    request_bytes_mean=300.0,
+    request_bytes_largest=400,
+    response_bytes_mean=60.0,
+)
+
+
 def demand(
-    traffic: str | TrafficFacts = "100rps", slo: str = SLO, **constraints: object
+    traffic: str | TrafficFacts = "100rps",
+    slo: str = SLO,
+    workload: Mapping[str, object] | None = None,
+    **constraints: object,
 ) -> Demand:
+    """workload: what differs from WORKLOAD."""
     return Demand(
-        workload=WorkloadFacts(
-            digest="0123456789abcdef",
-            content_type="application/json",
-            payloads=10,
-            request_bytes_mean=300.0,
-            request_bytes_largest=400,
-            response_bytes_mean=60.0,
-        ),
+        workload=WORKLOAD.model_copy(update=dict(workload or {})),
         traffic=traffic_facts(traffic) if isinstance(traffic, str) else traffic,
         slo=parse_slo(slo).text,
-        constraints=Constraints.model_validate({"architectures": ("x86_64", "arm64")} | constraints),
+        constraints=Constraints.model_validate(
+            {"architectures": ("x86_64", "arm64")} | constraints
+        ),
     )
 
 

@@ -92,7 +92,10 @@ def test_as_many_requests_as_are_said_to_be_enough_are(bad, requests, limit, con
     errors = Errors(min(bad, requests), requests)
     objective = ErrorRateObjective(limit)
     enough = requests_to_settle(errors, limit, confidence)
-    if enough is None or judge_errors(objective, errors, confidence).verdict is not Verdict.UNKNOWN:
+    if (
+        enough is None
+        or judge_errors(objective, errors, confidence).verdict is not Verdict.UNKNOWN
+    ):
         return
     times = -(-enough // requests)
     assert enough > requests

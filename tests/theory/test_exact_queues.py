@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,9 @@ def test_erlangs_c_is_the_ratio_of_sums_that_defines_it(count, utilization):
     offered = utilization * count
     last = offered**count / math.factorial(count) / (1 - utilization)
     others = sum(offered**busy / math.factorial(busy) for busy in range(count))
-    assert erlang_c(count, float(offered)) == pytest.approx(float(last / (last + others)), rel=1e-9)
+    assert erlang_c(count, float(offered)) == pytest.approx(
+        float(last / (last + others)), rel=1e-9
+    )
 
 
 @given(servers, utilizations, utilizations)
@@ -82,7 +85,7 @@ def test_a_tail_starts_at_one_and_falls(count, utilization, mean_s):
     rate_rps = utilization * count / mean_s
     tails = [mmc_sojourn_tail(mean_s * step, rate_rps, mean_s, count) for step in range(20)]
     assert tails[0] == pytest.approx(1)
-    assert all(0 <= later <= earlier + 1e-12 for earlier, later in zip(tails, tails[1:], strict=False))
+    assert all(0 <= later <= earlier + 1e-12 for earlier, later in pairwise(tails))
 
 
 def test_the_two_rates_of_the_tail_may_meet():

@@ -36,7 +36,9 @@ def test_the_recursion_is_the_queue_it_stands_for(customers, servers):
 
 @given(st.lists(st.tuples(times_s, times_s, times_s), min_size=1, max_size=30), st.integers(1, 4))
 def test_more_work_never_makes_anyone_faster_and_more_servers_never_slower(customers, servers):
-    gaps_s, service_s, more_s = (np.array(column)[:, None] for column in zip(*customers, strict=True))
+    gaps_s, service_s, more_s = (
+        np.array(column)[:, None] for column in zip(*customers, strict=True)
+    )
     plain = sojourns(gaps_s, service_s, servers)
     slack = 1e-9
     assert np.all(sojourns(gaps_s, service_s + more_s, servers) >= plain - slack)
@@ -66,7 +68,9 @@ def assert_within_four_errors(estimates, truth):
     assert error < 0.05 * truth, "the simulation says too little for the comparison to mean much"
 
 
-@pytest.mark.parametrize(("servers", "utilization"), [(1, 0.5), (1, 0.8), (2, 0.7), (4, 0.8), (8, 0.6)])
+@pytest.mark.parametrize(
+    ("servers", "utilization"), [(1, 0.5), (1, 0.8), (2, 0.7), (4, 0.8), (8, 0.6)]
+)
 @pytest.mark.parametrize("quantile", [0.5, 0.95, 0.99])
 def test_exponential_services_give_the_quantiles_of_theory(servers, utilization, quantile):
     taken = simulated(utilization, servers, lambda rng, shape: rng.exponential(size=shape), seed=4)
