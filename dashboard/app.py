@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["LOOPBACK", "create_app", "page_at"]
 
 NAME = "Inference recommender"
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+LOOPBACK = ("127.0.0.1", "localhost")
 ASSETS = Path(__file__).with_name("assets")
 INDEX = """<!doctype html>
 <html lang="en">

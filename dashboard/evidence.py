@@ -31,6 +31,7 @@ class MeasurementLine(NamedTuple):
     load: str
     requests: str
     throughput: str
+    service_mean: str
     latency_p95: str
     cpu: str
     validity: str
@@ -80,6 +81,9 @@ def _measurement(found: MeasurementSummary) -> MeasurementLine:
         load=found.load,
         requests=fmt.count(found.requests),
         throughput=fmt.rate(found.throughput_rps),
+        service_mean=fmt.not_measured("nothing was answered")
+        if found.service_mean_s is None
+        else fmt.duration(found.service_mean_s),
         latency_p95=_latency(found),
         cpu=_cpu(found.cpu_s_per_request),
         validity=found.validity,
@@ -88,8 +92,10 @@ def _measurement(found: MeasurementSummary) -> MeasurementLine:
 
 
 def _latency(found: MeasurementSummary) -> str:
+    low_s, high_s = found.latency_p95_low_s, found.latency_p95_high_s
     if found.latency_p95_s is not None:
-        return fmt.duration(found.latency_p95_s)
+        bounds = "" if low_s is None else f" ({fmt.duration_range(low_s, high_s)})"
+        return fmt.duration(found.latency_p95_s) + bounds
     if found.load.startswith("closed"):
         return fmt.not_measured("a closed loop has no due times")
     return fmt.not_measured("too few requests were answered")

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 INTERVAL = "80% interval"
-TO = "\u2013"  # an en dash
+TO = " to "
 _SECOND_MS = 1000
 _THOUSAND = 1000
 _MINUTE_S = 60

@@ -23,8 +23,7 @@ TIMEOUT_S = 120
 
 def listen(host: str, port: int) -> socket.socket:
     """Port 0 is any that is free. Raises BadRequest when the port is taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -99,7 +99,7 @@ class _Search:
             if obstacle is None:
                 machines.append(offer)
             else:
-                rejected.append(obstacle.of(option_of(offer)))
+                rejected.append(obstacle.of(option_of(offer), offer.usd_per_hour))
         serverless, out = self._serverless(region)
         return Candidates(tuple(machines), serverless, (*rejected, *out))
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from loadtests.environment import capture_environment
 from loadtests.targets.limits import capabilities
 from recommender.deploy.credentials import find_credentials
+from recommender.machines import machine_here
 from recommender.quick import default_sizes
-from recommender.source import silicon_of_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def examine(
 
 def _machine() -> Iterator[Finding]:
     environment = capture_environment()
-    silicon = silicon_of_environment(environment)
+    silicon = machine_here(environment).silicon
     name = environment.cpu_name or "a CPU that gives no name"
     if silicon is None:
         yield Finding(

@@ -108,7 +108,7 @@ class MachineEvaluation:
                 fleets[instance.name] = self._fleet(instance)
             found = self._under_limits(offer, fleets[instance.name])
             if isinstance(found, Rejection):
-                rejected.append(found.of(option_of(offer)))
+                rejected.append(found.of(option_of(offer), offer.usd_per_hour))
             else:
                 evaluated.append(self._priced(offer, found))
         return evaluated, rejected

@@ -1,17 +1,15 @@
-"""Machines as the speed prior sees them: of the price book, of serverless, and the one at hand."""
+"""Machines as the speed prior sees them: of the price book, of serverless, of nobody knows where."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recommender.performance.silicon import silicon_of
 from recommender.performance.speed_prior import Machine
 
 if TYPE_CHECKING:
-    from loadtests.environment import Environment
     from pricing import InstanceType
 
-__all__ = ["machine_here", "machine_of", "serverless_machine", "unseen_machine"]
+__all__ = ["machine_of", "serverless_machine", "unseen_machine"]
 
 
 def machine_of(instance: InstanceType) -> Machine:
@@ -24,25 +22,6 @@ def machine_of(instance: InstanceType) -> Machine:
         clock_ghz=instance.cpu.clock_ghz,
         provider="aws",
         family=instance.family,
-    )
-
-
-def machine_here(environment: Environment) -> Machine:
-    """The machine that the tool itself runs on."""
-    silicon = None
-    if environment.cpu_vendor and environment.cpu_family is not None:
-        silicon = silicon_of(
-            environment.cpu_vendor,
-            environment.cpu_family,
-            environment.cpu_model_number or 0,
-            environment.cpu_stepping,
-        )
-    return Machine(
-        vcpus=1.0,
-        silicon=silicon,
-        threads_per_core=environment.threads_per_core,
-        architecture=environment.architecture,
-        clock_ghz=None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,13 +67,14 @@ def rank(evaluated: Iterable[Evaluated], traffic: TrafficFacts) -> tuple[Candida
 
 
 def nearest_first(rejected: Iterable[Rejected]) -> tuple[Rejected, ...]:
-    """By reason, then by how near to the objective, then by name: the same in every run."""
+    """By reason, how near to the objective, price and name: the same in every run."""
     return tuple(
         sorted(
             rejected,
             key=lambda each: (
                 REASON_ORDER.index(each.reason),
-                float("inf") if each.margin_ratio is None else -each.margin_ratio,
+                inf if each.margin_ratio is None else -each.margin_ratio,
+                inf if each.usd_per_hour is None else float(each.usd_per_hour),
                 _by_name(each.option),
                 each.detail,
             ),

@@ -77,14 +77,18 @@ def _judge(
     measured: InstanceType | None,
 ) -> tuple[list[Evaluated], list[Rejected]]:
     """Every machine, and serverless, in the same draws."""
-    instances = {offer.instance.name: offer.instance for offer in found.machines}
-    hosts = {
-        name: _host(instance, model, measured is not None and measured.name == name)
-        for name, instance in instances.items()
+    asked = {offer.instance.name for offer in found.machines}
+    columns = {
+        n: instance for n, instance in enumerate(question.book.instances) if instance.name in asked
     }
-    machines = [host.machine for host in hosts.values()]
-    ratios = model.speed_ratios([*machines, serverless_machine()])
-    predicted = model.predict(list(hosts.values()), ratios[:, :-1], question.slo)
+    hosts = {
+        instance.name: _host(instance, model, measured is not None and measured == instance)
+        for instance in columns.values()
+    }
+    # Drawn for all that the book knows: a figure does not depend on what else was asked for.
+    catalogue = [machine_of(instance) for instance in question.book.instances]
+    ratios = model.speed_ratios([*catalogue, serverless_machine()])
+    predicted = model.predict(list(hosts.values()), ratios[:, list(columns)], question.slo)
     predictions = dict(zip(hosts, predicted, strict=True))
     fleets, refused = MachineEvaluation(model, question, hosts, predictions).run(found.machines)
     serverless, too_slow = ServerlessEvaluation(model, question, ratios[:, -1]).run(

@@ -190,7 +190,8 @@ class Candidate(_Frozen):
 class Rejected(_Frozen):
     """detail: what was found. remedy: the command or setting that would change it, if any.
 
-    margin_ratio: how near it came, where a latency objective was in the way.
+    margin_ratio: how near it came, where a latency objective was in the way. usd_per_hour: of one
+    machine, where it has such a price.
     """
 
     option: Option
@@ -198,6 +199,7 @@ class Rejected(_Frozen):
     detail: str
     remedy: str | None = None
     margin_ratio: float | None = None
+    usd_per_hour: str | None = None
 
 
 class MeasurementSummary(_Frozen):

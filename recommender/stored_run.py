@@ -12,10 +12,11 @@ from loadtests.measurement import Measurement, with_objectives
 from loadtests.probe import Measured
 from loadtests.samples import Samples
 from loadtests.slo import parse_slo
-from recommender.machines import machine_here, unseen_machine
+from recommender.machines import unseen_machine
 from recommender.measured import KeptMeasurement, MeasuredRun
 from recommender.performance.model import MeasuredSize
 from recommender.request import QuickRequest
+from recommender.source import source_machine
 
 if TYPE_CHECKING:
     from loadtests.capacity import Capacity, SearchSettings
@@ -85,6 +86,14 @@ def kept_measurements(store: Store, run: Run) -> tuple[KeptMeasurement, ...]:
     )
 
 
+def _available_ratio(busiest: Measurement) -> float:
+    """A core used by the generator is no core of the target's, where they share them."""
+    vcpus = busiest.target.vcpus
+    if not busiest.target.shares_cores or vcpus is None:
+        return 1.0
+    return 1 - min(busiest.generator_cpu_ratio / vcpus, 0.5)
+
+
 def measured_size(
     capacity: Capacity, history: tuple[Evidence, ...], assumed_vcpus: float = 1.0
 ) -> MeasuredSize:
@@ -104,15 +113,16 @@ def measured_size(
         cpu_s_per_request=busiest.cpu_s_per_request,
         memory_peak_bytes=max(peaks, default=None),
         setup_s=busiest.target.setup_s,
+        available_ratio=_available_ratio(busiest),
     )
 
 
 def _source(source: Source, environment: Environment) -> Machine:
     """A server at another address runs on hardware that this machine says nothing about."""
     if source.kind != "url":
-        return machine_here(environment)
+        return source_machine(environment)
     host = urlsplit(source.where or "").hostname or ""
-    return machine_here(environment) if _is_loopback(host) else unseen_machine()
+    return source_machine(environment) if _is_loopback(host) else unseen_machine()
 
 
 def _is_loopback(host: str) -> bool:

@@ -24,6 +24,7 @@ from recommender.recommendation import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
     from numpy.typing import NDArray
 
@@ -65,13 +66,14 @@ class Rejection:
     remedy: str | None = None
     margin_ratio: float | None = None
 
-    def of(self, option: Option) -> Rejected:
+    def of(self, option: Option, usd_per_hour: Decimal | None = None) -> Rejected:
         return Rejected(
             option=option,
             reason=self.reason,
             detail=self.detail,
             remedy=self.remedy,
             margin_ratio=self.margin_ratio,
+            usd_per_hour=None if usd_per_hour is None else f"{usd_per_hour:f}",
         )
 
     def because(self, why: str) -> Rejection:

@@ -61,8 +61,8 @@ def evidence(shown: EvidenceView) -> list[Component]:
         ),
         html.H3(f"Measurements: {shown.counts}"),
         table(
-            ("Measurement", "Load", "Requests", "Throughput", "p95 latency", "CPU a request",
-             "Validity"),
+            ("Measurement", "Load", "Requests", "Throughput", "Mean service",
+             "p95 latency (95% interval)", "CPU a request", "Validity"),
             [_measurement(each) for each in shown.measurements],
             numeric=(2, 3),
             label="measurements",
@@ -77,6 +77,7 @@ def _measurement(shown: MeasurementLine) -> tuple[Cell, ...]:
         shown.load,
         shown.requests,
         shown.throughput,
+        shown.service_mean,
         shown.latency_p95,
         shown.cpu,
         [chip(shown.validity), *faults],

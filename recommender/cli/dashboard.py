@@ -15,8 +15,6 @@ from recommender.errors import BadRequest, NothingMeasured
 if TYPE_CHECKING:
     from flask import Flask
 
-LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
-
 
 @click.command("dashboard")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback only, for now.")
@@ -42,7 +40,7 @@ def dashboard_command(
     if picture is not None:
         _draw(picture, run, store_url)
         return
-    if host not in LOOPBACK_HOSTS:
+    if host not in LOOPBACK:
         raise BadRequest(
             f"the dashboard listens on loopback only, not on {host}: it asks nobody who they are",
             hint=f"come by a tunnel: ssh -L {port}:127.0.0.1:{port} USER@THIS-MACHINE",
@@ -50,13 +48,12 @@ def dashboard_command(
     open_chosen_store(store_url).close()  # say here, and not in the server's log, what is wrong
 
     def make_app() -> Flask:
-        app = create_app(StoreRepository(open_chosen_store(store_url)), LOOPBACK)
+        app = create_app(StoreRepository(open_chosen_store(store_url)))
         server: Flask = app.server
         return server
 
     listener = listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    click.echo(f"dashboard: http://{shown}:{listener.getsockname()[1]}/  (Ctrl-C stops it)")
+    click.echo(f"dashboard: http://{host}:{listener.getsockname()[1]}/  (Ctrl-C stops it)")
     Server(listener, make_app).run()
 
 

@@ -49,13 +49,26 @@ SERVER_GRID = (1, 2, 3, 4, 6, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class MeasuredSize:
-    """cpu_s_per_request, memory_peak_bytes: None where the target's use could not be seen."""
+    """cpu_s_per_request, memory_peak_bytes: None where the target's use could not be seen.
+
+    available_ratio: share of its vCPUs that the load generator left it at saturation.
+    """
 
     vcpus: float
     capacity: Capacity
     cpu_s_per_request: float | None
     memory_peak_bytes: int | None
     setup_s: float | None
+    available_ratio: float = 1.0
+
+    @property
+    def saturation_rps(self) -> float:
+        """With its cores to itself: what the generator took is given back."""
+        return self.capacity.model.saturation_rps / self.available_ratio
+
+    @property
+    def service_mean_s(self) -> float:
+        return self.capacity.model.mean_s * self.available_ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +136,10 @@ class PerformanceModel:
 
     @cached_property
     def scaling(self) -> UslDraws:
-        models = [size.capacity.model for size in self.sizes]
         return self.prior.scaling.posterior_draws(
             [size.vcpus for size in self.sizes],
-            [model.saturation_rps for model in models],
-            [model.saturation_error for model in models],
+            [size.saturation_rps for size in self.sizes],
+            [size.capacity.model.saturation_error for size in self.sizes],
             DRAWS,
             self._rng(1),
         )
@@ -149,8 +161,7 @@ class PerformanceModel:
             return self.service_mean_s(1.0) / vcpus
         # A size below one vCPU is a whole one that rests in between.
         means = {
-            max(size.vcpus, 1.0): size.capacity.model.mean_s * min(size.vcpus, 1.0)
-            for size in self.sizes
+            max(size.vcpus, 1.0): size.service_mean_s * min(size.vcpus, 1.0) for size in self.sizes
         }
         at_nearest = float(np.interp(vcpus, list(means), list(means.values())))
         cpu_s = self.reference.cpu_s_per_request
@@ -213,9 +224,8 @@ class PerformanceModel:
         )
 
     def _measured_draws(self, size: MeasuredSize) -> tuple[Floats, Floats]:
-        model = size.capacity.model
-        spread = self._rng(3).standard_normal(DRAWS) * model.saturation_error
-        return model.saturation_rps * np.exp(spread), np.full(DRAWS, model.mean_s)
+        spread = self._rng(3).standard_normal(DRAWS) * size.capacity.model.saturation_error
+        return size.saturation_rps * np.exp(spread), np.full(DRAWS, size.service_mean_s)
 
     def _servers_at(self, host: Host, at_source: Floats) -> int:
         if host.measured is not None:

@@ -159,6 +159,7 @@ class SimulatedServer:
         )
 
 
+@cache
 def search(server, slo, settings=SETTINGS):
     """The answer, and the evidence that led to it."""
     history = ()

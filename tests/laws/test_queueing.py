@@ -116,7 +116,7 @@ def test_requests_of_a_busy_queue_are_worth_far_fewer():
     inflations = {}
     for utilization in (0.3, 0.6, 0.9):
         found = []
-        for seed in range(20):
+        for seed in range(10):
             taken = queue(utilization, 10_000, seed)[2000:]
             found.append(tail_inflation(taken > np.quantile(taken, 0.95)))
         inflations[utilization] = np.median(found)

@@ -9,7 +9,7 @@ from recommender.recommend import recommend
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from measured_runs import NOW, Server, demand, measure  # noqa: E402 - found by the line above
+from measured_runs import NOW, Server, demand, measure
 
 
 @pytest.fixture(scope="session")

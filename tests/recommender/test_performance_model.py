@@ -112,11 +112,19 @@ def test_a_single_miss_bounds_the_capacity_and_does_not_void_it(model_of, predic
     assert np.median(predicted(missed, "c5.large").capacity_rps) > 0
 
 
-def test_a_machine_measured_itself_is_not_carried_over(model_of, predicted, book):
+def test_a_machine_measured_itself_is_not_carried_over(model_of, predicted):
     whole = size(4.0, 5000.0, servers=4)
     found = predicted(model_of(whole), "g5.xlarge", measured=whole)
     assert np.median(found.saturation_rps) == pytest.approx(5000, rel=0.01)
     assert np.all(found.service_mean_s == whole.capacity.model.mean_s)
+
+
+def test_what_the_generator_took_is_given_back(model_of, predicted):
+    """Measured while a fifth of the core was the generator's: alone it is 1.25 times as fast."""
+    alone, shared = size(1.0), replace(size(1.0), available_ratio=0.8)
+    fast, slow = predicted(model_of(shared), "c5.large"), predicted(model_of(alone), "c5.large")
+    assert np.median(fast.saturation_rps / slow.saturation_rps) == pytest.approx(1.25)
+    assert np.median(fast.service_mean_s / slow.service_mean_s) == pytest.approx(0.8)
 
 
 def test_a_burstable_machine_is_loaded_to_its_baseline_and_answers_at_full_speed(
@@ -172,7 +180,7 @@ def test_with_one_size_memory_grows_with_the_workers(model_of):
     assert model_of(unseen).memory_bytes(4.0) is None
 
 
-def test_a_size_that_cannot_meet_the_slo_alone_still_predicts_faster_machines(book, answer):
+def test_a_size_that_cannot_meet_the_slo_alone_still_predicts_faster_machines(answer):
     """Capacity 0 at the SLO says nothing about a machine that is twice as fast."""
     slo = "p50<7.3ms"
     slow = measure(Server(vcpus=(1.0,), true_vcpus=1.0), slo).run

@@ -135,7 +135,7 @@ def test_written_costs_add_up():
         option,
         bill=Bill(
             (
-                LineItem("a", Decimal("2190"), "h", Decimal("0.0851000001")),
+                LineItem("a", Decimal(2190), "h", Decimal("0.0851000001")),
                 LineItem("b", Decimal("78.84"), "GB", Decimal("0.016")),
             )
         ),
@@ -144,9 +144,15 @@ def test_written_costs_add_up():
     assert sum(Decimal(item.usd) for item in cost.items) == Decimal(cost.usd_per_month)
 
 
-def rejected(name, reason, margin_ratio=None):
+def rejected(name, reason, margin_ratio=None, usd_per_hour=None):
     option = Option(platform="ec2", instance_type=name, purchase="on-demand", region="r")
-    return Rejected(option=option, reason=reason, detail="d", margin_ratio=margin_ratio)
+    return Rejected(
+        option=option,
+        reason=reason,
+        detail="d",
+        margin_ratio=margin_ratio,
+        usd_per_hour=usd_per_hour,
+    )
 
 
 def test_what_came_nearest_stands_first_and_numbers_in_names_count_as_numbers():
@@ -169,6 +175,12 @@ def test_what_came_nearest_stands_first_and_numbers_in_names_count_as_numbers():
         "m5.12xlarge",
         "x1",
     ]
+
+
+def test_of_those_that_need_a_measurement_the_cheapest_to_measure_stands_first():
+    dear = rejected("a", RejectReason.NEEDS_MEASUREMENT, usd_per_hour="13.1")
+    cheap = rejected("b", RejectReason.NEEDS_MEASUREMENT, usd_per_hour="2.5")
+    assert nearest_first([dear, cheap]) == (cheap, dear)
 
 
 @given(st.permutations(list(RejectReason)))

@@ -72,7 +72,7 @@ def test_a_start_nobody_saw_is_not_a_start_of_zero_seconds(answer):
 
 
 def test_quantiles_that_are_cold_starts_are_none_and_the_others_stand(answer):
-    """One request a minute: one in 150 finds no instance, which is more than one in a hundred is."""
+    """55 requests an hour: one in a hundred finds no instance, one in ten does."""
     found = answer(hourly(55), "p90<100ms", **ONLY)
     assert found.ranked
     latency = found.best.performance.latency_s
