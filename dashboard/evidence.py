@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EvidenceView", "MeasurementLine", "SizeLine", "evidence_view"]
 
+INVALID_TRY = "-invalid-"  # with what comes behind it tells tries apart; `validity` says the rest
 UNSEEN = fmt.not_measured("the server's processes could not be seen")
 
 
@@ -77,7 +78,7 @@ def _size(size: SizeFacts) -> SizeLine:
 
 def _measurement(found: MeasurementSummary) -> MeasurementLine:
     return MeasurementLine(
-        key=found.key,
+        key=found.key.partition(INVALID_TRY)[0],
         load=found.load,
         requests=fmt.count(found.requests),
         throughput=fmt.rate(found.throughput_rps),

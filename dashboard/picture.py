@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.figures.frontier import FONT, frontier, frontier_figure
+from dashboard.figures.frontier import CAPTION, FONT, frontier, frontier_figure
 from dashboard.figures.palette import INK, MUTED, PAPER
 from recommender.errors import BadRequest, RecommenderError
 from recommender.explain import verdict
@@ -58,7 +58,7 @@ def write_picture(file: Path, recommendation: Recommendation) -> None:
 
 def picture_page(recommendation: Recommendation) -> str:
     figure = frontier_figure(frontier(recommendation))
-    figure.update_layout(height=HEIGHT - 120, width=WIDTH - 64)
+    figure.update_layout(height=HEIGHT - 152, width=WIDTH - 64)
     chart = figure.to_html(
         full_html=False,
         include_plotlyjs=True,
@@ -75,6 +75,7 @@ p {{ font-size: 14px; margin: 0; color: {MUTED}; }}
 </style></head>
 <body><h1>{escape(first)}</h1><p>{escape(" ".join(more))}</p>
 {chart}
+<p>{CAPTION}</p>
 </body></html>
 """
 

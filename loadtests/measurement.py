@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -234,11 +234,6 @@ def _summary(
     validity: Validity,
 ) -> Measurement:
     warmup_s = float(steady.due_s[0]) if len(steady) < len(samples) and len(steady) else 0.0
-    service = steady.service_s
-    bad = samples.failed + samples.dropped + samples.unfinished
-    sent = len(samples) - samples.dropped
-    span_s = _span_s(steady, facts)
-    use = facts.use
     return Measurement(
         target=facts.target,
         workload=facts.workload,
@@ -246,39 +241,57 @@ def _summary(
         started_at=facts.started_at,
         elapsed_s=facts.elapsed_s,
         warmup_s=warmup_s,
-        due=facts.due,
-        succeeded=samples.succeeded,
-        failed=samples.failed,
-        dropped=samples.dropped,
-        unfinished=samples.unfinished,
-        statuses=samples.status_counts(),
-        offered_rps=facts.load.rate_rps,
-        achieved_rps=sent / facts.elapsed_s,
-        throughput_rps=steady.succeeded / span_s,
         latency=latency,
-        service=tuple(_quantile(service, quantile) for quantile in QUANTILES)
-        if len(service)
-        else (),
-        service_mean_s=float(service.mean()) if len(service) else None,
-        service_cv=float(service.std() / service.mean()) if len(service) else None,
-        lateness_p99_s=float(np.quantile(steady.lateness_s, 0.99))
-        if len(steady.lateness_s)
-        else None,
-        error_ratio=Interval.of(ratio_bound(bad, len(samples))),
+        offered_rps=facts.load.rate_rps,
         in_flight=facts.generator.in_flight_s / facts.elapsed_s,
-        response_bytes_mean=float(samples.records["bytes"][samples.is_success].mean())
-        if samples.succeeded
-        else None,
-        cpu_s_per_request=_per(use.cpu_s, sent),
-        cpu_busy_vcpus=_per(use.cpu_s, facts.elapsed_s),
-        memory_peak_bytes=use.memory_peak_bytes,
-        throttled_ratio=_per(use.throttled_s, facts.elapsed_s),
         generator_cpu_ratio=facts.generator.busy,
         neighbour_cpu_ratio=facts.neighbour_share,
         over_saturated=facts.over_saturated,
         stop_reason=facts.stop_reason,
         validity=validity,
+        **_counts(samples, facts),
+        **_steady_figures(steady, facts),
+        **_use(len(samples) - samples.dropped, facts),
     )
+
+
+def _counts(samples: Samples, facts: RunFacts) -> dict[str, Any]:
+    """Of the whole run."""
+    bad = samples.failed + samples.dropped + samples.unfinished
+    answered = samples.records["bytes"][samples.is_success]
+    return {
+        "due": facts.due,
+        "succeeded": samples.succeeded,
+        "failed": samples.failed,
+        "dropped": samples.dropped,
+        "unfinished": samples.unfinished,
+        "statuses": samples.status_counts(),
+        "achieved_rps": (len(samples) - samples.dropped) / facts.elapsed_s,
+        "error_ratio": Interval.of(ratio_bound(bad, len(samples))),
+        "response_bytes_mean": float(answered.mean()) if len(answered) else None,
+    }
+
+
+def _steady_figures(steady: Samples, facts: RunFacts) -> dict[str, Any]:
+    """Of what is left after the warm-up."""
+    service, late = steady.service_s, steady.lateness_s
+    return {
+        "throughput_rps": steady.succeeded / _span_s(steady, facts),
+        "service": tuple(_quantile(service, q) for q in QUANTILES) if len(service) else (),
+        "service_mean_s": float(service.mean()) if len(service) else None,
+        "service_cv": float(service.std() / service.mean()) if len(service) else None,
+        "lateness_p99_s": float(np.quantile(late, 0.99)) if len(late) else None,
+    }
+
+
+def _use(sent: int, facts: RunFacts) -> dict[str, Any]:
+    use = facts.use
+    return {
+        "cpu_s_per_request": _per(use.cpu_s, sent),
+        "cpu_busy_vcpus": _per(use.cpu_s, facts.elapsed_s),
+        "memory_peak_bytes": use.memory_peak_bytes,
+        "throttled_ratio": _per(use.throttled_s, facts.elapsed_s),
+    }
 
 
 def _after_warmup(samples: Samples) -> Samples:

@@ -25,7 +25,6 @@ from recommender.recommend import recommend
 from recommender.store import RunStatus, this_process
 from recommender.stored_run import (
     KEY_SEPARATOR,
-    measured_size,
     read_run,
     size_label,
     stored_steps,
@@ -38,10 +37,9 @@ if TYPE_CHECKING:
     from loadtests.capacity import Step
     from loadtests.journal import Journal
     from loadtests.probe import Measured
-    from loadtests.targets.protocol import Target, Waiting
+    from loadtests.targets.protocol import Setup, Target, Waiting
     from loadtests.workload import Workload
     from pricing import PriceBook
-    from recommender.performance.model import MeasuredSize
     from recommender.performance.speed_prior import SpeedPrior
     from recommender.recommendation import Recommendation
     from recommender.request import QuickRequest
@@ -198,7 +196,7 @@ class _Session:
             found = steps[step.key]
             history += (StepEvidence(step, found.measurement, found.samples.service_s),)
 
-    def _measure_size(self, size: float | None, place: _Place) -> MeasuredSize:
+    def _measure_size(self, size: float | None, place: _Place) -> None:
         label = size_label(size)
         progress, left_s = self.workplace.progress, self._left_s(place.sizes_left)
         target = self._target(size, place)
@@ -206,41 +204,38 @@ class _Session:
         def waiting(state: Waiting) -> None:
             progress(f"{label}: starting ({state.waited_s:.0f} s, /ping: {state.last})", left_s)
 
+        def starting(step: Step) -> None:
+            progress(f"{label}: {_describe(step)}", self._left_s(place.sizes_left, step))
+
         progress(f"{label}: starting", left_s)
         with running(target, waiting) as setup:
-            for payload in self.workload.payloads[:TRIED_PAYLOADS]:
-                try_payload(
-                    target,
-                    payload.body,
-                    content_type=self.workload.content_type,
-                    path=self.workload.path,
-                )
-            described = target.describe()
-            probe = Probe(
-                engine=place.engine,
-                target=target,
-                record=describe_target(
-                    target, setup, self.request.vcpus, self.request.measured_on
-                ),
-                destination=Destination(
-                    described.base_url,
-                    self.workload,
-                    _generator_cores(target),
-                    described.timeouts.answer_s,
-                ),
-                slo=self.slo,
-                seed=self.request.seed,
-            )
-            capacity, history = search_capacity(
-                probe,
+            self._try_payloads(target)
+            search_capacity(
+                self._probe(target, setup, place.engine),
                 self.request.settings,
                 self.stored.get(label, {}),
                 lambda key, measured: self._keep(f"{label}{KEY_SEPARATOR}{key}", measured),
-                lambda step: progress(
-                    f"{label}: {_describe(step)}", self._left_s(place.sizes_left, step)
-                ),
+                starting,
             )
-        return measured_size(capacity, history)
+
+    def _try_payloads(self, target: Target) -> None:
+        workload = self.workload
+        for payload in workload.payloads[:TRIED_PAYLOADS]:
+            try_payload(
+                target, payload.body, content_type=workload.content_type, path=workload.path
+            )
+
+    def _probe(self, target: Target, setup: Setup, engine: Engine) -> Probe:
+        described = target.describe()
+        cores, answer_s = _generator_cores(target), described.timeouts.answer_s
+        return Probe(
+            engine=engine,
+            target=target,
+            record=describe_target(target, setup, self.request.vcpus, self.request.measured_on),
+            destination=Destination(described.base_url, self.workload, cores, answer_s),
+            slo=self.slo,
+            seed=self.request.seed,
+        )
 
     def _target(self, size: float | None, place: _Place) -> Target:
         source = self.request.source

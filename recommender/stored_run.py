@@ -12,11 +12,10 @@ from loadtests.measurement import Measurement, with_objectives
 from loadtests.probe import Measured
 from loadtests.samples import Samples
 from loadtests.slo import parse_slo
-from recommender.machines import unseen_machine
+from recommender.machines import machine_here, unseen_machine
 from recommender.measured import KeptMeasurement, MeasuredRun
 from recommender.performance.model import MeasuredSize
 from recommender.request import QuickRequest
-from recommender.source import source_machine
 
 if TYPE_CHECKING:
     from loadtests.capacity import Capacity, SearchSettings
@@ -120,9 +119,9 @@ def measured_size(
 def _source(source: Source, environment: Environment) -> Machine:
     """A server at another address runs on hardware that this machine says nothing about."""
     if source.kind != "url":
-        return source_machine(environment)
+        return machine_here(environment)
     host = urlsplit(source.where or "").hostname or ""
-    return source_machine(environment) if _is_loopback(host) else unseen_machine()
+    return machine_here(environment) if _is_loopback(host) else unseen_machine()
 
 
 def _is_loopback(host: str) -> bool:

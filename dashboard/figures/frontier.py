@@ -25,10 +25,15 @@ from recommender.explain import group_of
 if TYPE_CHECKING:
     from recommender.recommendation import Basis, Candidate, Recommendation
 
-__all__ = ["Frontier", "FrontierPoint", "frontier", "frontier_figure"]
+__all__ = ["CAPTION", "FONT", "Frontier", "FrontierPoint", "frontier", "frontier_figure"]
 
 FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+CAPTION = (
+    "Each mark is an option that meets the objective; bars are 80% intervals. "
+    "The shape tells how the latency is known."
+)
 BAR_OPACITY = 0.16
+NAME_SHARE = 0.12  # of the width of the chart that the name of an option takes
 ROOM = 1.25  # times the outermost figure, so that nothing touches the frame
 
 
@@ -73,7 +78,7 @@ def frontier_figure(drawn: Frontier) -> go.Figure:
     for (group, basis), points in _by_kind(drawn.points).items():
         figure.add_trace(_markers(group, basis, points, top_s))
     _add_limit(figure, drawn)
-    _add_line(figure, [each for each in drawn.points if each.is_on_frontier], top_s)
+    _add_line(figure, drawn, top_s)
     _lay_out(figure, drawn, top_s)
     return figure
 
@@ -150,8 +155,8 @@ def _markers(group: str, basis: Basis, points: list[FrontierPoint], top_s: float
         marker={
             "color": color,
             "symbol": BASIS_SYMBOL[basis],
-            "size": [13 if each.is_on_frontier else 9 for each in points],
-            "opacity": [1.0 if each.is_on_frontier else 0.75 for each in points],
+            "size": [11 if each.is_on_frontier else 7 for each in points],
+            "opacity": [1.0 if each.is_on_frontier else 0.7 for each in points],
             "line": {"width": 1, "color": PAPER},
         },
         error_y=_bars(points, top_s, faint(color, BAR_OPACITY), 1),
@@ -173,10 +178,13 @@ def _bars(
     }
 
 
-def _add_line(figure: go.Figure, points: list[FrontierPoint], top_s: float) -> None:
+def _add_line(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
     """Steps: between two of its points the frontier offers no more than the cheaper one."""
+    points = [each for each in drawn.points if each.is_on_frontier]
     if not points:
         return
+    costs = [each.usd_per_month for each in drawn.points]
+    span_decades = math.log10(max(costs) / min(costs))
     figure.add_trace(
         go.Scatter(
             name="frontier: nothing is both cheaper and faster",
@@ -188,19 +196,29 @@ def _add_line(figure: go.Figure, points: list[FrontierPoint], top_s: float) -> N
             hoverinfo="skip",
         )
     )
-    for number, each in enumerate(points):
+    for each in _named(points, span_decades):
         figure.add_annotation(
             x=math.log10(each.usd_per_month),
             y=math.log10(each.latency_s),
             text=escape(each.option),
             showarrow=False,
-            xanchor="left" if number == 0 else "right",
+            xanchor="left",
             yanchor="top",
-            xshift=6 if number == 0 else -6,
-            yshift=-6,
+            xshift=5,
+            yshift=-5,
             font={"size": 12, "color": INK},
             bgcolor=faint(PAPER, 0.8),
         )
+
+
+def _named(points: list[FrontierPoint], span_decades: float) -> list[FrontierPoint]:
+    """Those with room for a name; the cheapest always has it."""
+    named: list[FrontierPoint] = []
+    for each in points:
+        apart = math.log10(each.usd_per_month / named[-1].usd_per_month) if named else math.inf
+        if apart >= NAME_SHARE * span_decades:
+            named.append(each)
+    return named
 
 
 def _add_limit(figure: go.Figure, drawn: Frontier) -> None:
@@ -225,7 +243,7 @@ def _lay_out(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
         xaxis=log_axis(min(costs) / ROOM, max(costs) * ROOM, fmt.usd_tick)
         | {"title": "cost per month"},
         yaxis=log_axis(min(lows) / ROOM, top_s, fmt.duration)
-        | {"title": f"{drawn.quantile} latency at peak, with {fmt.INTERVAL}s"},
+        | {"title": f"{drawn.quantile} latency at peak"},
         font={"family": FONT, "size": 13, "color": INK},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -20,7 +20,7 @@ BASIS_SYMBOL = {
     Basis.MEASURED: "square",
     Basis.TRANSFERRED: "circle",
     Basis.PREDICTED: "diamond",
-    Basis.PRIOR: "triangle-up",
+    Basis.PRIOR: "cross",
 }
 INK = "#1b1f24"
 MUTED = "#5b6470"

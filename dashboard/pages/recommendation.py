@@ -24,7 +24,7 @@ from dashboard.components.ranked_table import (
     turned,
 )
 from dashboard.components.sections import aria, cards, chip, command, facts, section
-from dashboard.figures.frontier import frontier, frontier_figure
+from dashboard.figures.frontier import CAPTION, frontier, frontier_figure
 from dashboard.views import (
     RecommendationView,
     UnfinishedView,
@@ -137,8 +137,7 @@ def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> lis
         section(
             "Cost against latency",
             _chart(found),
-            note="Each mark is an option that meets the objective; bars are 80% intervals. "
-            "The shape tells how the latency is known; hover for the figures.",
+            note=f"{CAPTION} Hover for the figures.",
         ),
         section(
             "Ranked",

@@ -128,7 +128,7 @@ def test_a_store_of_a_newer_version_is_refused(recommender):
 @pytest.mark.locust
 def test_an_slo_nobody_can_meet_says_how_near_the_best_came(recommender):
     command = ("--command", "demo: --servers 1 --service det:0.004")
-    done = recommender.run("quick", *command, "--slo", "p95<50us", *QUICKLY)
+    done = recommender.measure("quick", *command, "--slo", "p95<50us", *QUICKLY)
     assert done.returncode == 5, done.stderr
     assert "Nothing serves" in done.stdout
     assert "one request alone takes" in done.stdout

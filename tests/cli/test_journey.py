@@ -18,7 +18,7 @@ pytestmark = pytest.mark.locust
 
 @pytest.fixture
 def measured(recommender):
-    done = recommender.run(
+    done = recommender.measure(
         "quick", *SERVER, *QUICKLY, "--traffic", "50rps", "--json", "answer.json"
     )
     assert done.returncode == 0, done.stderr
@@ -71,7 +71,9 @@ def test_a_killed_run_keeps_what_it_measured_and_goes_on(recommender):
     assert listed["status"] == "interrupted"
     kept = listed["measurements"]
     assert kept >= 1
-    done = recommender.run("quick", "--resume", listed["id"], "--quiet", "--json", "answer.json")
+    done = recommender.measure(
+        "quick", "--resume", listed["id"], "--quiet", "--json", "answer.json"
+    )
     assert done.returncode == 0, done.stderr
     (listed,) = json.loads(recommender.run("list", "--json").stdout)
     assert listed["status"] == "finished"
@@ -101,7 +103,7 @@ def test_a_running_server_is_measured_as_it_is(recommender):
     )
     try:
         wait_for(lambda: any(c.laddr.port == port for c in server.net_connections()))
-        done = recommender.run(
+        done = recommender.measure(
             *("quick", "--url", f"http://127.0.0.1:{port}", "--vcpus", "1"),
             *("--measure-s", "2", "--payload", "payload.json", "--quiet"),
             *("--measured-on", "m7i.large", "--json", "answer.json"),

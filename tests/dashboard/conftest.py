@@ -283,7 +283,7 @@ def recommendation() -> Recommendation:
             measurements=(
                 measured("1 vCPU/closed-1", "closed loop, 1 at a time", None),
                 measured("1 vCPU/open-170", "open loop, 170 req/s", 0.124),
-                measured("1 vCPU/open-180", "open loop, 180 req/s", None).model_copy(
+                measured("1 vCPU/open-180-invalid-1", "open loop, 180 req/s", None).model_copy(
                     update={"validity": "invalid", "faults": ("late: stop other work",)}
                 ),
             ),

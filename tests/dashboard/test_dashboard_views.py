@@ -107,6 +107,7 @@ def test_faults_of_an_invalid_measurement_are_shown(recommendation):
     evidence = recommendation_view(recommendation).evidence
     assert evidence.counts == "2 valid, 1 invalid"
     assert evidence.measurements[2].faults == ("late: stop other work",)
+    assert evidence.measurements[2].key == "1 vCPU/open-180"
 
 
 def test_rejected_options_alike_are_told_together_with_what_would_change_it(recommendation):

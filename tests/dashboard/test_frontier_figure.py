@@ -87,7 +87,7 @@ def test_colour_tells_the_way_to_buy_and_shape_how_it_is_known(recommendation):
         "SageMaker serverless (prior)",
     }
     serverless = marks["SageMaker serverless (prior)"]
-    assert serverless.marker.symbol == "triangle-up"
+    assert serverless.marker.symbol == "cross"
     assert serverless.marker.color == "#009e73"
     assert marks["EC2 spot (transferred)"].marker.symbol == "circle"
 
@@ -113,6 +113,15 @@ def test_the_frontier_line_joins_only_the_undominated_and_the_objective_is_a_lin
     assert list(line.x) == [73.0, 1095.5]
     assert line.line.shape == "hv"
     assert [each.y0 for each in figure.layout.shapes] == [0.1]
+
+
+def test_options_of_like_cost_share_one_name_so_that_names_do_not_overlap(recommendation):
+    drawn = frontier(recommendation)
+    near = drawn.points[0]._replace(usd_per_month=75.0, latency_s=0.013, option="hidden")
+    points = (drawn.points[0], near, *drawn.points[1:])
+    figure = frontier_figure(drawn._replace(points=points))
+    named = [each.text for each in figure.layout.annotations]
+    assert named == ["objective: p95 &lt; 100 ms", "2 × c7g.large", "serverless 2 GB"]
 
 
 def test_names_from_data_cannot_become_markup(recommendation):

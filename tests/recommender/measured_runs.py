@@ -24,10 +24,10 @@ from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.slo import parse_slo
 from loadtests.validity import GeneratorFacts
 from recommender.demand import Constraints, Demand, TrafficFacts, WorkloadFacts
+from recommender.machines import machine_here
 from recommender.measured import KeptMeasurement, MeasuredRun
 from recommender.performance.model import MeasuredSize  # noqa: TC001 - as plain an import as the rest
 from recommender.request import traffic_facts
-from recommender.source import source_machine
 from recommender.stored_run import KEY_SEPARATOR, measured_size, size_label
 
 SLO = "p95<100ms, error_rate<1%"
@@ -106,7 +106,7 @@ def measure(server: Server, slo: str = SLO, seed: int = 1) -> SimulatedRun:
         sizes=tuple(sizes),
         measurements=kept,
         environment=ENVIRONMENT,
-        source=source_machine(ENVIRONMENT),
+        source=machine_here(ENVIRONMENT),
         measured_on=server.instance_type,
         seconds=30.0,
         size_known=None not in server.vcpus,

@@ -1,0 +1,191 @@
+"""Each way to spoil a measurement is found, named and answered with advice; nothing else is."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtests.samples import RECORD, Outcome, Samples
+from loadtests.validity import (
+    Fault,
+    GeneratorFacts,
+    OpenEvidence,
+    Status,
+    Validity,
+    check_closed,
+    check_open,
+)
+
+COUNT = 1000
+
+
+def samples(*, late_us=50, latency_us=10_000, dropped=0, count=COUNT):
+    """One request every 10 ms; the last ones dropped."""
+    records = np.zeros(count, RECORD)
+    records["due_us"] = 10_000 * np.arange(count)
+    records["sent_us"] = records["due_us"] + late_us
+    records["first_byte_us"] = records["done_us"] = records["due_us"] + latency_us
+    records["status"] = 200
+    if dropped:
+        lost = records[-dropped:]
+        lost["outcome"], lost["status"] = Outcome.DROPPED, 0
+        for name in ("sent_us", "first_byte_us", "done_us"):
+            lost[name] = lost["due_us"]
+    return Samples(records)
+
+
+def generator(taken=None, *, busy=0.2, counted=1.0):
+    """counted: of the time in flight that the samples hold, what the engine counted itself."""
+    records = (samples() if taken is None else taken).records
+    in_flight_s = float(np.sum(records["done_us"] - records["sent_us"])) / 1e6
+    return GeneratorFacts(busy * 10, 10.0, counted * in_flight_s)
+
+
+def evidence(taken=None, **changes):
+    taken = samples() if taken is None else taken
+    usual = {
+        "samples": taken,
+        "steady": taken,
+        "due": len(taken),
+        "quantile": 0.95,
+        "generator": generator(taken),
+        "over_saturated": False,
+        "stopped_early": False,
+    }
+    return OpenEvidence(**(usual | changes))
+
+
+def faults(found):
+    return {fault.check: fault.status for fault in found.faults}
+
+
+def test_a_good_measurement_is_valid():
+    found = check_open(evidence())
+    assert found.status is Status.VALID
+    assert not found.faults
+
+
+SPOILT = [
+    pytest.param(evidence(due=COUNT + 30), "offered", Status.INVALID, id="not all were sent"),
+    pytest.param(evidence(samples(late_us=1500)), "lateness", Status.INVALID, id="late"),
+    pytest.param(evidence(samples(dropped=1)), "dropped", Status.INVALID, id="one dropped"),
+    pytest.param(
+        evidence(generator=generator(busy=0.8)), "generator", Status.INVALID, id="generator busy"
+    ),
+    pytest.param(evidence(neighbour_share=0.2), "neighbours", Status.INVALID, id="neighbours"),
+    pytest.param(
+        evidence(generator=generator(counted=1.1)), "little", Status.INVALID, id="samples lost"
+    ),
+    pytest.param(
+        evidence(generator=generator(counted=0.9)), "little", Status.INVALID, id="samples twice"
+    ),
+    pytest.param(evidence(quantile=0.995), "samples", Status.INCONCLUSIVE, id="too few"),
+    pytest.param(
+        evidence(steady=Samples(samples().records[480:])),
+        "steady",
+        Status.INCONCLUSIVE,
+        id="unsettled",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoilt", "check", "status"), SPOILT)
+def test_what_spoils_a_measurement_is_named_with_figures_and_advice(spoilt, check, status):
+    found = check_open(spoilt)
+    assert faults(found) == {check: status}
+    assert found.status is status
+    assert any(character.isdigit() for character in found.faults[0].found) or check == "steady"
+    assert len(found.faults[0].advice) > 10
+
+
+ALMOST_SPOILT = [
+    pytest.param(evidence(due=COUNT + 10), id="1 % short"),
+    pytest.param(evidence(samples(late_us=900)), id="0.9 ms late"),
+    pytest.param(evidence(samples(late_us=9000, latency_us=100_000)), id="9 of 100 ms late"),
+    pytest.param(evidence(generator=generator(busy=0.7)), id="generator at 70 %"),
+    pytest.param(evidence(neighbour_share=0.05), id="a quiet neighbour"),
+    pytest.param(evidence(neighbour_share=None), id="neighbours not knowable"),
+    pytest.param(evidence(generator=generator(counted=1.03)), id="3 % off"),
+    pytest.param(evidence(quantile=0.99), id="10 in the tail"),
+    pytest.param(evidence(steady=Samples(samples().records[300:])), id="30 % cut"),
+]
+
+
+@pytest.mark.parametrize("almost", ALMOST_SPOILT)
+def test_what_is_almost_spoilt_is_valid(almost):
+    assert check_open(almost).status is Status.VALID
+
+
+def test_one_late_request_in_a_hundred_is_not_the_run():
+    taken = samples()
+    taken.records["sent_us"][::200] += 5_000
+    assert check_open(evidence(taken)).status is Status.VALID
+    taken = samples()
+    taken.records["sent_us"][::50] += 5_000
+    assert faults(check_open(evidence(taken))) == {"lateness": Status.INVALID}
+
+
+def test_what_an_over_saturated_server_does_is_no_fault_of_the_measurement():
+    taken = samples(dropped=300)
+    spoilt = evidence(taken, steady=Samples(taken.records[500:]))
+    assert {"offered", "dropped", "steady"} <= set(faults(check_open(spoilt)))
+    finding = evidence(taken, steady=Samples(taken.records[500:]), over_saturated=True)
+    assert check_open(finding).status is Status.VALID
+
+
+def test_a_run_stopped_early_need_not_have_sent_the_rest():
+    assert check_open(evidence(due=5 * COUNT, stopped_early=True)).status is Status.VALID
+
+
+def test_failures_alone_do_not_spoil_a_measurement():
+    """They are the server's: counted, infinitely late, and evidence."""
+    taken = samples()
+    taken.records["outcome"][::3] = Outcome.REFUSED
+    assert check_open(evidence(taken)).status is Status.VALID
+    taken.records["outcome"] = Outcome.TIMED_OUT
+    assert check_open(evidence(taken)).status is Status.VALID
+
+
+def test_nothing_measured_is_inconclusive():
+    nothing = samples(count=0)
+    found = check_open(evidence(nothing))
+    assert found.status is Status.INCONCLUSIVE
+    assert "samples" in faults(found)
+
+
+def test_several_faults_are_all_told_and_the_worst_counts():
+    spoilt = evidence(samples(dropped=50), neighbour_share=0.5, quantile=0.999)
+    found = check_open(spoilt)
+    assert faults(found) == {
+        "offered": Status.INVALID,
+        "dropped": Status.INVALID,
+        "neighbours": Status.INVALID,
+        "samples": Status.INCONCLUSIVE,
+    }
+    assert found.status is Status.INVALID
+
+
+statuses = st.lists(st.sampled_from([Status.INVALID, Status.INCONCLUSIVE]), max_size=4)
+
+
+@given(statuses)
+def test_the_status_is_the_worst_of_the_faults(found):
+    made = [Fault(check="any", status=each, found="1", advice="none") for each in found]
+    validity = Validity.of(made)
+    order = [Status.VALID, Status.INCONCLUSIVE, Status.INVALID]
+    assert order.index(validity.status) == max((order.index(each) for each in found), default=0)
+    assert Validity.model_validate_json(validity.model_dump_json()) == validity
+
+
+def test_a_closed_loop_needs_answers_a_free_generator_and_no_neighbours():
+    taken = samples()
+    assert check_closed(taken, generator(taken)).status is Status.VALID
+    few = samples(count=9)
+    assert faults(check_closed(few, generator(few))) == {"samples": Status.INCONCLUSIVE}
+    assert faults(check_closed(taken, generator(taken, busy=0.9))) == {"generator": Status.INVALID}
+    found = check_closed(taken, generator(taken), 0.3)
+    assert faults(found) == {"neighbours": Status.INVALID}
+
+
+def test_a_generator_that_ran_for_no_time_was_not_busy():
+    assert GeneratorFacts(0.0, 0.0, 0.0).busy == 0
