@@ -57,7 +57,7 @@ class SearchSettings:
     confidence: of the interval that the model gives.
     """
 
-    closed_requests: int = 400
+    closed_requests: int = 500
     closed_s: float = 2.5
     confirm_s: float = 10.0
     most_concurrency: int = 64

@@ -215,15 +215,27 @@ def judge_measurement(measured: Measurement, objective: Objective) -> Verdict:
     if not measured.is_evidence:
         return Verdict.UNKNOWN
     match objective:
-        case LatencyObjective(quantile, limit_s):
-            found = next((each for each in measured.latency if each.quantile == quantile), None)
-            if found is None:
-                return Verdict.UNKNOWN
-            if found.seconds.value is None:  # failures reach into the quantile
-                return Verdict.MISSED
-            return judge(_bound(found.seconds), limit_s)
+        case LatencyObjective():
+            return _judge_latency(measured, objective)
         case ErrorRateObjective(limit_ratio):
             return judge(_bound(measured.error_ratio), limit_ratio)
+
+
+def _judge_latency(measured: Measurement, objective: LatencyObjective) -> Verdict:
+    """A backlog that grows for good misses every objective, however short the run was.
+
+    Where failures reach into the quantile its value is infinite, stored as None: missed when there
+    are surely more of them than the quantile leaves room for, else not decided.
+    """
+    if measured.over_saturated:
+        return Verdict.MISSED
+    found = measured.latency_at(objective.quantile)
+    if found.value is not None:
+        return judge(_bound(found), objective.limit_s)
+    surely_bad = measured.error_ratio.low
+    if surely_bad is not None and surely_bad > 1 - objective.quantile:
+        return Verdict.MISSED
+    return Verdict.UNKNOWN
 
 
 def _summary(
@@ -266,7 +278,7 @@ def _counts(samples: Samples, facts: RunFacts) -> dict[str, Any]:
         "dropped": samples.dropped,
         "unfinished": samples.unfinished,
         "statuses": samples.status_counts(),
-        "achieved_rps": (len(samples) - samples.dropped) / facts.elapsed_s,
+        "achieved_rps": _achieved_rps(samples, facts),
         "error_ratio": Interval.of(ratio_bound(bad, len(samples))),
         "response_bytes_mean": float(answered.mean()) if len(answered) else None,
     }
@@ -276,7 +288,7 @@ def _steady_figures(steady: Samples, facts: RunFacts) -> dict[str, Any]:
     """Of what is left after the warm-up."""
     service, late = steady.service_s, steady.lateness_s
     return {
-        "throughput_rps": steady.succeeded / _span_s(steady, facts),
+        "throughput_rps": _throughput_rps(steady, facts),
         "service": tuple(_quantile(service, q) for q in QUANTILES) if len(service) else (),
         "service_mean_s": float(service.mean()) if len(service) else None,
         "service_cv": float(service.std() / service.mean()) if len(service) else None,
@@ -301,9 +313,11 @@ def _after_warmup(samples: Samples) -> Samples:
 
 
 def _latency(values: NDArray[np.float64], quantile: float, limit_s: float | None) -> Quantile:
+    if len(values) == 0:
+        return Quantile(quantile=quantile, seconds=Interval(value=None))
     threshold = limit_s
     if threshold is None or not 0 < np.mean(values > threshold) < 1:
-        threshold = float(np.quantile(values, quantile, method="higher")) if len(values) else 0.0
+        threshold = float(np.quantile(values, quantile, method="higher"))
     inflation = tail_inflation(values > threshold)
     return Quantile(
         quantile=quantile,
@@ -315,12 +329,26 @@ def _quantile(values: NDArray[np.float64], quantile: float) -> Quantile:
     return Quantile(quantile=quantile, seconds=Interval.of(quantile_bound(values, quantile)))
 
 
-def _span_s(steady: Samples, facts: RunFacts) -> float:
-    """Over which the steady samples completed: first due to last done."""
+def _throughput_rps(steady: Samples, facts: RunFacts) -> float:
+    """Good answers that came while requests were still being sent, over that time.
+
+    What comes after the last send comes from a load that is no longer there, and one request that
+    hangs would count for all the rest.
+    """
     if len(steady) == 0:
-        return facts.elapsed_s
-    done = float(steady.records["done_us"].max()) / 1e6
-    return max(done - float(steady.due_s[0]), 1e-6)
+        return 0.0
+    first_us, last_us = int(steady.records["due_us"][0]), int(steady.records["due_us"][-1])
+    if last_us <= first_us:
+        return steady.succeeded / facts.elapsed_s
+    came = steady.is_success & (steady.records["done_us"] <= last_us)
+    return float(np.sum(came)) / (last_us - first_us) * 1e6
+
+
+def _achieved_rps(samples: Samples, facts: RunFacts) -> float:
+    """Over the time of sending, not of waiting for the last answers."""
+    sent_us = samples.records["sent_us"][samples.is_sent]
+    span_us = int(sent_us.max() - sent_us.min()) if len(sent_us) else 0
+    return (len(sent_us) - 1) / span_us * 1e6 if span_us > 0 else len(sent_us) / facts.elapsed_s
 
 
 def _per(amount: float | None, count: float) -> float | None:
