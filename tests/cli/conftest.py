@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,15 +90,34 @@ class Recommender:
         return True
 
 
-@pytest.fixture
-def recommender(tmp_path):
-    folder = tmp_path / "work"
+@contextmanager
+def recommender_in(place: Path) -> Iterator[Recommender]:
+    folder = place / "work"
     folder.mkdir()
     (folder / "payload.json").write_text("{}")
-    program = Recommender(tmp_path / "home", folder)
+    program = Recommender(place / "home", folder)
     yield program
     for process in program.started:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.communicate()
     program.run("cleanup")
+
+
+@pytest.fixture
+def recommender(tmp_path):
+    with recommender_in(tmp_path) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """One finished run of a server with a known capacity, for every test that only looks at it."""
+    with recommender_in(tmp_path_factory.mktemp("measured")) as program:
+        done = program.measure(
+            *("quick", "--command", "demo: --servers 1 --service det:0.004", "--sizes", "1"),
+            *("--measure-s", "2", "--payload", "payload.json", "--traffic", "50rps"),
+            *("--quiet", "--json", "answer.json"),
+        )
+        assert done.returncode == 0, done.stderr
+        yield program

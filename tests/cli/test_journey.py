@@ -8,21 +8,13 @@ import time
 import psutil
 import pytest
 
-QUICKLY = ("--sizes", "1", "--measure-s", "2", "--payload", "payload.json", "--quiet")
+from loadtests.sample_container import payloads, train
+
 DEMO = "demo: --servers 1 --service det:0.004"
 SERVER = ("--command", DEMO)
 CAPACITY_RPS = 250  # one server, 4 ms a request
 
 pytestmark = pytest.mark.locust
-
-
-@pytest.fixture
-def measured(recommender):
-    done = recommender.measure(
-        "quick", *SERVER, *QUICKLY, "--traffic", "50rps", "--json", "answer.json"
-    )
-    assert done.returncode == 0, done.stderr
-    return recommender
 
 
 def answer_of(recommender):
@@ -137,3 +129,16 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_artefacts_are_served_by_the_sample_stack(recommender):
+    model_dir = recommender.folder / "model"
+    train(model_dir)
+    (recommender.folder / "digit.json").write_bytes(payloads()[0])
+    done = recommender.measure(
+        *("quick", "--model", str(model_dir), "--payload", "digit.json", "--sizes", "1"),
+        *("--measure-s", "2", "--quiet", "--json", "answer.json"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert answer_of(recommender)["demand"]["workload"]["payloads"] == 1
+    assert recommender.nothing_left()

@@ -6,6 +6,7 @@ says it was, is taken again, a few times. A count that does not add up never is.
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from loadtests.arrivals import due_times, payload_choices
 from loadtests.demo_server import DemoServer
 from loadtests.errors import EngineFailed
 from loadtests.journal import Journal
+from loadtests.monitor import wait_for_quiet
 from loadtests.runner import ClosedJob, Destination, Engine, OpenJob
 from loadtests.samples import RECORD, Outcome
 from loadtests.validity import OpenEvidence, Status, check_open
@@ -137,6 +139,7 @@ def undisturbed(engine, served, job, agrees):
         if validity.status is not Status.INVALID and agrees(run, served.truth()):
             return run
         why.append("; ".join(fault.found for fault in validity.faults) or "it does not agree")
+        wait_for_quiet(tuple(os.sched_getaffinity(0)), limit_s=2.0)
     return pytest.fail(f"{TRIES} runs: {why}")
 
 
@@ -144,12 +147,15 @@ def true_latencies_s(truth):
     return np.array([request["sent_s"] - request["arrival_s"] for request in truth])
 
 
-def quantiles_agree(measured_s, true_s, *, ratio=0.05, overhead_s=0.0015):
-    """A client sees what the server says and the cost of getting there, never less."""
-    marks = [0.5, 0.9, 0.95, 0.99]
+def quantiles_agree(measured_s, true_s):
+    """A client sees what the server says and the cost of getting there, never less.
+
+    At p99, of a few hundred requests, that cost holds a slice of whoever else wanted the core.
+    """
+    marks, overheads_s = [0.5, 0.9, 0.95, 0.99], np.array([0.0015, 0.0015, 0.0015, 0.005])
     found, real = np.quantile(measured_s, marks), np.quantile(true_s, marks)
     assert np.all(found >= real - 0.0002), "faster than the server itself"
-    return np.all(found <= real * (1 + ratio) + overhead_s)
+    return np.all(found <= real * 1.05 + overheads_s)
 
 
 @pytest.mark.parametrize("service", ["det:0.01", "exp:0.008", "lognormal:0.01:0.5"])
@@ -189,9 +195,7 @@ def test_a_stall_is_seen_by_everyone_who_was_due_in_it(engine):
             engine,
             served,
             open_job(200, 2),
-            lambda run, truth: quantiles_agree(
-                run.samples.latency_s, true_latencies_s(truth), overhead_s=0.005
-            ),
+            lambda run, truth: quantiles_agree(run.samples.latency_s, true_latencies_s(truth)),
         )
         p90_s, p99_s = np.quantile(run.samples.latency_s, [0.9, 0.99])
         assert p90_s > 0.1

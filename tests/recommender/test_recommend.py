@@ -117,6 +117,14 @@ def test_latency_quantiles_and_intervals_are_ordered(whole_answer):
         assert each.performance.interval_quantile == 0.95
 
 
+@pytest.mark.parametrize("traffic", ["1rps", "100rps", "5000rps"])
+def test_a_fleet_is_never_busier_than_the_headroom_allows(answer, traffic):
+    for each in answer(traffic, **FEW).ranked:
+        assert 0 < each.performance.utilization_ratio <= 0.8
+        carried = each.performance.capacity_rps.median * 0.8
+        assert carried >= float(traffic.removesuffix("rps"))
+
+
 def test_the_same_question_has_the_same_answer(answer, whole_answer):
     assert answer() == whole_answer
 
