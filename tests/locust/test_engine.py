@@ -136,9 +136,10 @@ def undisturbed(engine, served, job, agrees):
             stopped_early=False,
         )
         validity = check_open(evidence)
-        if validity.status is not Status.INVALID and agrees(run, served.truth()):
+        invalid = [each.found for each in validity.faults if each.status is Status.INVALID]
+        if not invalid and agrees(run, served.truth()):
             return run
-        why.append("; ".join(fault.found for fault in validity.faults) or "it does not agree")
+        why.append("; ".join(invalid) or "it does not agree")
         wait_for_quiet(tuple(os.sched_getaffinity(0)), limit_s=2.0)
     return pytest.fail(f"{TRIES} runs: {why}")
 
@@ -147,12 +148,12 @@ def true_latencies_s(truth):
     return np.array([request["sent_s"] - request["arrival_s"] for request in truth])
 
 
-def quantiles_agree(measured_s, true_s):
+def quantiles_agree(measured_s, true_s, marks=(0.5, 0.9, 0.95, 0.99)):
     """A client sees what the server says and the cost of getting there, never less.
 
     At p99, of a few hundred requests, that cost holds a slice of whoever else wanted the core.
     """
-    marks, overheads_s = [0.5, 0.9, 0.95, 0.99], np.array([0.0015, 0.0015, 0.0015, 0.005])
+    overheads_s = np.where(np.array(marks) < 0.99, 0.0015, 0.005)
     found, real = np.quantile(measured_s, marks), np.quantile(true_s, marks)
     assert np.all(found >= real - 0.0002), "faster than the server itself"
     return np.all(found <= real * 1.05 + overheads_s)
@@ -179,8 +180,9 @@ def test_arrivals_reach_the_server_as_they_were_planned(engine):
         job = open_job(100, 2)
 
         def planned(_, truth):
-            gaps_s = np.diff([request["arrival_s"] for request in truth])
-            return np.quantile(np.abs(gaps_s - np.diff(job.due_s)), 0.95) < 0.003
+            arrived_s = np.array([request["arrival_s"] for request in truth])
+            late_s = (arrived_s - arrived_s[0]) - (job.due_s - job.due_s[0])
+            return np.median(late_s) < 0.002 and np.quantile(late_s, 0.95) < 0.008
 
         undisturbed(engine, served, job, planned)
 
@@ -195,7 +197,9 @@ def test_a_stall_is_seen_by_everyone_who_was_due_in_it(engine):
             engine,
             served,
             open_job(200, 2),
-            lambda run, truth: quantiles_agree(run.samples.latency_s, true_latencies_s(truth)),
+            lambda run, truth: quantiles_agree(
+                run.samples.latency_s, true_latencies_s(truth), marks=(0.9, 0.95, 0.99)
+            ),
         )
         p90_s, p99_s = np.quantile(run.samples.latency_s, [0.9, 0.99])
         assert p90_s > 0.1

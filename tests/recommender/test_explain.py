@@ -59,7 +59,7 @@ def test_nothing_that_meets_the_slo_says_how_near_the_best_came(answer):
 
 def test_too_few_requests_say_how_many_more_instead_of_naming_a_machine(answer):
     few = measure(Server(closed_requests=15)).run
-    found = answer("1rps", "p95<100ms, error_rate<0.01%", run=few, instance_types=("c7i.large",))
+    found = answer("1rps", "p95<100ms, error_rate<0.001%", run=few, instance_types=("c7i.large",))
     lines = " ".join(verdict(found))
     assert "more like these would settle it" in lines
     assert "--measure-s" in lines
