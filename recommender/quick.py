@@ -21,6 +21,7 @@ from loadtests.targets.process_spec import ProcessSpec
 from loadtests.targets.protocol import Sizing, running
 from loadtests.targets.readiness import try_payload
 from loadtests.targets.url import UrlTarget
+from recommender.measured import response_bytes_mean
 from recommender.recommend import recommend
 from recommender.store import RunStatus, this_process
 from recommender.stored_run import (
@@ -171,9 +172,8 @@ class _Session:
             each.measurement.elapsed_s for steps in self.stored.values() for each in steps.values()
         )
         measured = replace(measured, seconds=time.perf_counter() - self.began_s + earlier_s)
-        sizes = [each.measurement.response_bytes_mean for each in measured.measurements]
-        known = [size for size in sizes if size is not None]
-        demand = self.request.demand(self.workload, sum(known) / len(known) if known else None)
+        answered = response_bytes_mean(measured.measurements)
+        demand = self.request.demand(self.workload, answered)
         return recommend(measured, demand, self.workplace.book, self.workplace.prior, utc_now())
 
     def _sizes(self) -> tuple[float | None, ...]:

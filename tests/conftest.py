@@ -11,6 +11,11 @@ settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True
 settings.register_profile("local", deadline=None, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI", "").lower() == "true" else "local")
 
+
+def pytest_addoption(parser):
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
 SETTINGS_OF_WHOEVER_RUNS_IT = ("RECOMMENDER_", "XDG_", "NO_COLOR", "FORCE_COLOR")
 
 

@@ -41,8 +41,12 @@ def to_markdown(recommendation: Recommendation, selection: Selection) -> str:
 
 
 def _ranked(recommendation: Recommendation, selection: Selection) -> list[str]:
+    quantile = recommendation.ranked[0].performance.interval_quantile
     lines = [
-        "| # | option | bought as | $/month | $/million | p95 ms (80 %) | best | known by |",
+        (
+            f"| # | option | bought as | $/month | $/million | p{quantile * 100:g} ms (80 %) "
+            "| best | known by |"
+        ),
         "|--:|---|---|--:|--:|--:|--:|---|",
     ]
     lines += [

@@ -21,7 +21,7 @@ __all__ = ["interval_ms", "render"]
 EXAMPLES = 2
 LEGEND = (
     "★ nothing is both cheaper and faster   ~ price derived by rule   "
-    "p95 at peak: median, 80 % interval   best: probability of being the cheapest"
+    "latency at peak: median, 80 % interval   best: probability of being the cheapest"
 )
 
 
@@ -53,7 +53,8 @@ def _ranked(recommendation: Recommendation, selection: Selection) -> Table:
     table.add_column("#", justify="right")
     table.add_column("option", no_wrap=True)
     table.add_column("bought as", no_wrap=True)
-    for name in ("$/month", "$/million", "p95 ms", "req/s", "busy", "best"):
+    quantile = recommendation.ranked[0].performance.interval_quantile
+    for name in ("$/month", "$/million", f"p{quantile * 100:g} ms", "req/s", "busy", "best"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("known by", no_wrap=True)
     shown = select(recommendation.ranked, selection)
@@ -68,7 +69,7 @@ def _ranked(recommendation: Recommendation, selection: Selection) -> Table:
 def _row(each: Candidate) -> tuple[str, ...]:
     performance = each.performance
     mark = "★" if each.frontier else " "
-    price = "~" if performance.price_basis == "derived" else ""
+    price = "~" if each.cost.price.basis == "derived" else ""
     return (
         str(each.rank),
         f"{mark} {each.option.text}",

@@ -1,6 +1,6 @@
 """Golden files: what a person or another program reads, compared with what was agreed.
 
-`pytest tests/golden --update-golden` writes them anew; look at the difference before you commit.
+`pytest --update-golden` writes them anew; look at the difference before you commit.
 """
 
 import sys
@@ -21,10 +21,6 @@ from measured_runs import NOW, Server, demand, measure  # noqa: E402 - found by 
 REJECTED_OF_EACH_REASON = 3
 
 
-def pytest_addoption(parser):
-    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
-
-
 class Golden:
     def __init__(self, folder, *, update):
         self.folder, self.update = folder, update
@@ -41,7 +37,7 @@ class Golden:
 
 @pytest.fixture(scope="session")
 def golden(request):
-    update = request.config.getoption("--update-golden", default=False)
+    update = request.config.getoption("--update-golden")
     return Golden(HERE / "files", update=update)
 
 
