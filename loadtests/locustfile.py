@@ -20,6 +20,7 @@ import resource
 import struct
 import sys
 import time
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +146,7 @@ class Load:
             outcome = SUCCEEDED if status // 100 == OK_CLASS else REFUSED
         except (TimeoutError, gevent_socket.timeout):
             outcome = TIMED_OUT
-        except (OSError, ValueError, RuntimeError, EOFError):
+        except (OSError, HTTPException, ValueError, RuntimeError, EOFError):
             outcome = BROKEN
         done_s = clock()
         del self.pending[key]
@@ -170,7 +171,7 @@ class Load:
                 timer.sleep_until(due_s)
             if self.stopping:
                 return
-            if recorder.in_flight >= pool:
+            if recorder.in_flight + self.handed_over >= pool:
                 recorder.add((due_s, due_s, due_s, due_s), 0, payload, DROPPED, 0)
             elif self.idle:
                 self.handed_over += 1

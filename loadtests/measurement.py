@@ -232,6 +232,8 @@ def _judge_latency(measured: Measurement, objective: LatencyObjective) -> Verdic
     found = measured.latency_at(objective.quantile)
     if found.value is not None:
         return judge(_bound(found), objective.limit_s)
+    if found.low is not None and found.low > objective.limit_s:
+        return Verdict.MISSED
     surely_bad = measured.error_ratio.low
     if surely_bad is not None and surely_bad > 1 - objective.quantile:
         return Verdict.MISSED

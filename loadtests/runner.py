@@ -32,6 +32,7 @@ __all__ = ["ClosedJob", "Destination", "Engine", "EngineRun", "OpenJob", "Progre
 START_WITHIN_S = 30.0
 SILENT_FOR_S = 15.0
 POOL = 256
+DRAIN_MARGIN_S = 1.0  # so that what is late times out of itself, rather than being cut off
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with suppress(BrokenPipeError, OSError):
+        with suppress(EngineFailed):  # it may be gone already
             self._say({"job": "quit"})
         try:
             self._process.wait(1)
@@ -170,7 +171,7 @@ class Engine:
             "payload_files": self._payload_files(destination.workload),
             "pool": destination.connections,
             "timeout_s": destination.timeout_s,
-            "drain_s": destination.timeout_s,
+            "drain_s": destination.timeout_s + DRAIN_MARGIN_S,
             "cores": None if destination.cores is None else list(destination.cores),
             "samples_file": str(file),
             "choices_file": str(choices),
