@@ -30,7 +30,7 @@ WRONG = 4
     "--self-test", is_flag=True, help="Measure the built-in server, whose truth is known."
 )
 @click.option(
-    "--duration-s", type=click.FloatRange(2, 600), default=20.0, show_default=True,
+    "--duration-s", type=click.FloatRange(2, 600), default=60.0, show_default=True,
     help="Of each of the self-test's four cases.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="As JSON, to stdout.")

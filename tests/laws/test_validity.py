@@ -121,7 +121,7 @@ def test_one_late_request_in_a_hundred_is_not_the_run():
     taken.records["sent_us"][::200] += 5_000
     assert check_open(evidence(taken)).status is Status.VALID
     taken = samples()
-    taken.records["sent_us"][::50] += 5_000
+    taken.records["sent_us"][::15] += 5_000
     assert faults(check_open(evidence(taken))) == {"lateness": Status.INVALID}
 
 
