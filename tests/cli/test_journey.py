@@ -96,7 +96,7 @@ def test_a_running_server_is_measured_as_it_is(recommender):
     try:
         wait_for(lambda: any(c.laddr.port == port for c in server.net_connections()))
         done = recommender.measure(
-            *("quick", "--url", f"http://127.0.0.1:{port}", "--vcpus", "1"),
+            *("quick", "--url", f"http://127.0.0.1:{port}", "--vcpus", "2"),
             *("--measure-s", "2", "--payload", "payload.json", "--quiet"),
             *("--measured-on", "m7i.large", "--json", "answer.json"),
         )
