@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.stats import norm
+from scipy.stats import t as student
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -167,14 +169,16 @@ def tail_inflation(exceeds: NDArray[np.bool_], *, batches: int = 20) -> float:
     """How many times fewer independent requests these are worth, for the share that exceeds.
 
     Variance of batch means of the indicator over what it would be if the requests were independent
-    (batch means; Law & Kelton, Simulation Modeling and Analysis, §9.5). At least 1.
+    (batch means; Law & Kelton, Simulation Modeling and Analysis, §9.5), times (t/z)² because it is
+    known from so few batches. At least 1.
     """
     size = len(exceeds) // batches
     share = float(exceeds.mean()) if len(exceeds) else 0.0
     if size < 5 or share in (0.0, 1.0):  # noqa: PLR2004 - too few to say
         return 1.0
     means = exceeds[: size * batches].reshape(batches, size).mean(axis=1)
-    return max(float(means.var(ddof=1)) * size / (share * (1 - share)), 1.0)
+    few_batches = float(student.ppf(0.975, batches - 1) / norm.ppf(0.975)) ** 2
+    return max(float(means.var(ddof=1)) * size / (share * (1 - share)) * few_batches, 1.0)
 
 
 def warmup_length(values: NDArray[np.float64], *, batch: int = 5) -> int:

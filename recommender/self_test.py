@@ -68,11 +68,12 @@ class Case:
         return dict(zip(QUANTILES, np.quantile(taken, QUANTILES).tolist(), strict=True))
 
 
+# Near saturation more requests are needed, and what a client adds weighs less: a faster service.
 CASES = (
     Case("M/M/1 at 50 %", 1, "exp:0.01", 0.5),
-    Case("M/M/1 at 80 %", 1, "exp:0.01", 0.8),
+    Case("M/M/1 at 80 %", 1, "exp:0.005", 0.8),
     Case("M/G/2 at 50 %", 2, "lognormal:0.02:0.5", 0.5),
-    Case("M/G/2 at 80 %", 2, "lognormal:0.02:0.5", 0.8),
+    Case("M/G/2 at 80 %", 2, "lognormal:0.01:0.5", 0.8),
 )
 
 
