@@ -19,6 +19,7 @@ from loadtests.errors import InvalidMeasurement
 from loadtests.measurement import judge_measurement
 from loadtests.queueing import latency_curve
 from loadtests.slo import Verdict
+from loadtests.steps import ClosedStep, OpenStep
 from loadtests.stopping import floor_requests
 
 if TYPE_CHECKING:
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
     from loadtests.measurement import Measurement
     from loadtests.queueing import LatencyCurve
     from loadtests.slo import LatencyObjective, Slo
+    from loadtests.steps import Step
 
 __all__ = [
     "Capacity",
-    "ClosedStep",
     "Evidence",
-    "OpenStep",
     "SearchSettings",
     "ServiceModel",
     "conclude",
@@ -64,31 +64,6 @@ class SearchSettings:
     most_open: int = 4
     confidence: float = 0.8
     seed: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class ClosedStep:
-    concurrency: int
-    max_requests: int
-    max_s: float
-
-    @property
-    def key(self) -> str:
-        return f"closed-{self.concurrency}"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenStep:
-    rate_rps: float
-    duration_s: float
-    floor: int
-
-    @property
-    def key(self) -> str:
-        return f"open-{self.rate_rps:.6g}"
-
-
-Step = ClosedStep | OpenStep
 
 
 @dataclass(frozen=True, slots=True)

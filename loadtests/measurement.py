@@ -42,6 +42,9 @@ __all__ = [
 ]
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
+# Simulated, an interval of 95 % so widened holds the truth in 95 % of runs of M/M/1 at half load,
+# and at 80 % load in 92 % for p95 and 95 % for p50 (24,000 requests); by 20 batches alone in 90 %.
+BATCHES = (20, 10)
 
 
 class _Frozen(BaseModel):
@@ -320,7 +323,7 @@ def _latency(values: NDArray[np.float64], quantile: float, limit_s: float | None
     threshold = limit_s
     if threshold is None or not 0 < np.mean(values > threshold) < 1:
         threshold = float(np.quantile(values, quantile, method="higher"))
-    inflation = tail_inflation(values > threshold)
+    inflation = tail_inflation(values > threshold, batches=BATCHES)
     return Quantile(
         quantile=quantile,
         seconds=Interval.of(quantile_bound(values, quantile, inflation=inflation)),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtests.arrivals import due_times, payload_choices
-from loadtests.capacity import Capacity, ClosedStep, Evidence, OpenStep, next_step, tightest
+from loadtests.capacity import Capacity, Evidence, next_step, tightest
 from loadtests.environment import utc_now
 from loadtests.errors import InvalidMeasurement
 from loadtests.measurement import (
@@ -21,16 +21,18 @@ from loadtests.measurement import (
 )
 from loadtests.monitor import CoreClock, Neighbours, wait_for_quiet
 from loadtests.runner import ClosedJob, Destination, Engine, EngineRun, OpenJob
+from loadtests.steps import ClosedStep, OpenStep
 from loadtests.stopping import OpenWatch
 from loadtests.validity import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from loadtests.capacity import SearchSettings, Step
+    from loadtests.capacity import SearchSettings
     from loadtests.measurement import Measurement
     from loadtests.samples import Samples
     from loadtests.slo import Slo
+    from loadtests.steps import Step
     from loadtests.targets.protocol import Setup, Target, Usage
 
 __all__ = ["Measured", "Probe", "describe_target", "search_capacity"]

@@ -165,13 +165,18 @@ def latency_curve(
     return LatencyCurve(servers, quantiles, grid, curves, boot.mean(axis=0))
 
 
-def tail_inflation(exceeds: NDArray[np.bool_], *, batches: int = 20) -> float:
+def tail_inflation(exceeds: NDArray[np.bool_], *, batches: tuple[int, ...] = (20,)) -> float:
     """How many times fewer independent requests these are worth, for the share that exceeds.
 
     Variance of batch means of the indicator over what it would be if the requests were independent
     (batch means; Law & Kelton, Simulation Modeling and Analysis, §9.5), times (t/z)² because it is
-    known from so few batches. At least 1.
+    known from so few batches. Of several numbers of batches the one that says most: short batches
+    still depend on one another. At least 1.
     """
+    return max(_inflation(exceeds, number) for number in batches)
+
+
+def _inflation(exceeds: NDArray[np.bool_], batches: int) -> float:
     size = len(exceeds) // batches
     share = float(exceeds.mean()) if len(exceeds) else 0.0
     if size < 5 or share in (0.0, 1.0):  # noqa: PLR2004 - too few to say

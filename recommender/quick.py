@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from loadtests import sample_container
-from loadtests.capacity import Capacity, ClosedStep, next_step
+from loadtests.capacity import Capacity, next_step
 from loadtests.capacity import Evidence as StepEvidence
 from loadtests.environment import capture_environment, utc_now
 from loadtests.errors import InvalidMeasurement, TargetDied
 from loadtests.probe import Probe, describe_target, search_capacity
 from loadtests.runner import Destination, Engine
 from loadtests.slo import parse_slo
+from loadtests.steps import ClosedStep
 from loadtests.targets.limits import capabilities
 from loadtests.targets.process import ProcessTarget
 from loadtests.targets.process_spec import ProcessSpec
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from loadtests.capacity import Step
     from loadtests.journal import Journal
     from loadtests.probe import Measured
+    from loadtests.steps import Step
     from loadtests.targets.protocol import Setup, Target, Waiting
     from loadtests.workload import Workload
     from pricing import PriceBook

@@ -6,12 +6,13 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from loadtests.capacity import ClosedStep, Evidence, OpenStep, conclude
+from loadtests.capacity import Evidence, conclude
 from loadtests.environment import Environment
 from loadtests.measurement import Measurement, with_objectives
 from loadtests.probe import Measured
 from loadtests.samples import Samples
 from loadtests.slo import parse_slo
+from loadtests.steps import ClosedStep, OpenStep
 from recommender.machines import machine_here, unseen_machine
 from recommender.measured import KeptMeasurement, MeasuredRun
 from recommender.performance.model import MeasuredSize

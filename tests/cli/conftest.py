@@ -121,3 +121,10 @@ def measured(tmp_path_factory):
         )
         assert done.returncode == 0, done.stderr
         yield program
+
+
+@pytest.fixture(scope="module")
+def self_tested(tmp_path_factory):
+    """A short self-test of the instrument."""
+    with recommender_in(tmp_path_factory.mktemp("self-test")) as program:
+        yield program.run("doctor", "--self-test", "--duration-s", "3", "--json")

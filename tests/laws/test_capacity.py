@@ -13,9 +13,7 @@ from scipy.optimize import brentq
 from loadtests.arrivals import due_times
 from loadtests.capacity import (
     Capacity,
-    ClosedStep,
     Evidence,
-    OpenStep,
     SearchSettings,
     conclude,
     next_step,
@@ -37,6 +35,7 @@ from loadtests.queueing import mmc_sojourn_quantile, sojourns
 from loadtests.runner import Progress
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.slo import parse_slo
+from loadtests.steps import ClosedStep, OpenStep
 from loadtests.stopping import OpenWatch
 from loadtests.validity import GeneratorFacts, Status, Validity
 

@@ -5,13 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.measurement import BATCHES
 from loadtests.queueing import (
     LatencyCurve,
     latency_curve,
+    mmc_sojourn_quantile,
     sojourns,
     tail_inflation,
     warmup_length,
 )
+from loadtests.samples import quantile_bound
 
 QUANTILES = (0.5, 0.95, 0.99)
 
@@ -123,6 +126,21 @@ def test_requests_of_a_busy_queue_are_worth_far_fewer():
     assert 1.5 < inflations[0.6] < inflations[0.9]
     assert inflations[0.3] < inflations[0.6]
     assert inflations[0.9] > 20
+
+
+@pytest.mark.parametrize(("utilization", "quantile"), [(0.5, 0.5), (0.5, 0.95), (0.8, 0.95)])
+def test_an_interval_so_widened_holds_the_truth_about_as_often_as_it_says(utilization, quantile):
+    runs, count = 100, int(240 / (1 - utilization) ** 2)
+    rng = np.random.default_rng(11)
+    gaps = rng.exponential(1 / utilization, (count, runs))
+    taken = sojourns(gaps, rng.exponential(size=(count, runs)), 1)
+    truth = mmc_sojourn_quantile(quantile, utilization, 1.0, 1)
+    held = 0
+    for run in taken.T:
+        inflation = tail_inflation(run > np.quantile(run, quantile), batches=BATCHES)
+        bound = quantile_bound(run, quantile, inflation=inflation)
+        held += bound.low <= truth and (bound.high is None or truth <= bound.high)
+    assert 0.84 * runs <= held
 
 
 @pytest.mark.parametrize("exceeds", [np.zeros(500, bool), np.ones(500, bool), np.ones(0, bool)])

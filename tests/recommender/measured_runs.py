@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from loadtests.arrivals import due_times
-from loadtests.capacity import Capacity, ClosedStep, Evidence, SearchSettings, next_step
+from loadtests.capacity import Capacity, Evidence, SearchSettings, next_step
 from loadtests.environment import Environment
 from loadtests.measurement import (
     Load,
@@ -22,6 +22,7 @@ from loadtests.measurement import (
 from loadtests.queueing import sojourns
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.slo import parse_slo
+from loadtests.steps import ClosedStep
 from loadtests.validity import GeneratorFacts
 from recommender.demand import Constraints, Demand, TrafficFacts, WorkloadFacts
 from recommender.machines import machine_here
