@@ -1,0 +1,74 @@
+"""What is measured next: one run of load, not yet run.
+
+The key names a step within its test: a step found in the store by its key is not run again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadtests.arrivals import Arrivals
+    from loadtests.stopping import StopRules
+    from loadtests.traffic import Traffic
+    from loadtests.users import Users
+
+__all__ = ["ClosedStep", "OpenStep", "Step", "TrafficStep", "UsersStep"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedStep:
+    """So many senders, each waiting for its answer; ends at the first of the two limits."""
+
+    concurrency: int
+    max_requests: int
+    max_s: float
+
+    @property
+    def key(self) -> str:
+        return f"closed-{self.concurrency}"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A steady rate. floor: requests before an early decision about the SLO."""
+
+    rate_rps: float
+    duration_s: float
+    floor: int
+
+    @property
+    def key(self) -> str:
+        return f"open-{self.rate_rps:.6g}"
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficStep:
+    """Traffic of any shape, sent as it falls due. Repeats differ in their seeds only."""
+
+    traffic: Traffic
+    arrivals: Arrivals
+    duration_s: float
+    rules: StopRules
+    repeat: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"traffic-{self.repeat}"
+
+
+@dataclass(frozen=True, slots=True)
+class UsersStep:
+    """Users who come and go, each waiting for its answer before it asks again."""
+
+    users: Users
+    rules: StopRules
+    repeat: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"users-{self.repeat}"
+
+
+Step = ClosedStep | OpenStep | TrafficStep | UsersStep
