@@ -1,12 +1,13 @@
-"""What is asked: payloads and their content type."""
+"""What is asked: payloads, how often each, and their content type."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
+import math
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from loadtests.errors import UsageError
@@ -14,7 +15,15 @@ from loadtests.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Payload", "Workload", "read_payloads"]
+__all__ = [
+    "MOST_PAYLOADS",
+    "Payload",
+    "Workload",
+    "content_type_of",
+    "payload_files",
+    "read_body",
+    "read_payloads",
+]
 
 MOST_PAYLOADS = 2**16  # a sample names its payload in two bytes
 
@@ -34,10 +43,19 @@ CONTENT_TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Payload:
+    """weight: how often it is sent, beside the others. content_type: None for the workload's."""
+
     name: str
     body: bytes = field(repr=False)
+    weight: float = 1.0
+    content_type: str | None = None
 
     def __post_init__(self) -> None:
+        if not 0 < self.weight < math.inf:
+            raise UsageError(
+                f"the payload {self.name} has weight {self.weight:g}, which is not above 0",
+                hint="leave out what is never sent",
+            )
         if not self.body:
             raise UsageError(
                 f"the payload {self.name} is empty",
@@ -47,7 +65,7 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Requests of one kind; each sends one payload, chosen evenly and by seed."""
+    """Each request sends one payload, chosen by weight and seed."""
 
     payloads: tuple[Payload, ...]
     content_type: str
@@ -63,8 +81,19 @@ class Workload:
             )
 
     @property
+    def weights(self) -> tuple[float, ...]:
+        return tuple(each.weight for each in self.payloads)
+
+    @property
+    def content_types(self) -> tuple[str, ...]:
+        """Of each payload, as it is sent."""
+        return tuple(each.content_type or self.content_type for each in self.payloads)
+
+    @property
     def mean_bytes(self) -> float:
-        return sum(len(each.body) for each in self.payloads) / len(self.payloads)
+        """Of a request: a payload counts as often as it is sent."""
+        sent = math.fsum(len(each.body) * each.weight for each in self.payloads)
+        return sent / math.fsum(self.weights)
 
     @property
     def largest_bytes(self) -> int:
@@ -72,10 +101,20 @@ class Workload:
 
     @property
     def digest(self) -> str:
-        """Same workload, same digest: stored runs name what they sent by it."""
+        """Same workload, same digest: stored runs name what they sent by it.
+
+        Weights and content types of their own tell workloads apart by what they come to: twice
+        every weight is the same workload.
+        """
         content = hashlib.sha256(f"{self.content_type}\0{self.path}".encode())
         for each in self.payloads:
             content.update(hashlib.sha256(each.body).digest())
+        if len(set(self.weights)) > 1:
+            in_all = math.fsum(self.weights)
+            shares = (f"{each.weight / in_all:.9g}" for each in self.payloads)
+            content.update(f"\0shares {' '.join(shares)}".encode())
+        if set(self.content_types) != {self.content_type}:
+            content.update("\0".join(("", "types", *self.content_types)).encode())
         return content.hexdigest()[:16]
 
 
@@ -87,12 +126,13 @@ def read_payloads(
     Raises UsageError for a file that is not there or cannot be read, and for mixed kinds of file
     without a content type.
     """
-    files = [file for pattern in patterns for file in _files(pattern)]
-    payloads = tuple(Payload(str(file), _read(file)) for file in files)
+    files = [file for pattern in patterns for file in payload_files(pattern)]
+    payloads = tuple(Payload(str(file), read_body(file)) for file in files)
     return Workload(payloads, content_type or _content_type(files), path)
 
 
-def _files(pattern: str) -> list[Path]:
+def payload_files(pattern: str) -> list[Path]:
+    """The files a pattern stands for, in order. Raises UsageError when there is none."""
     if os.path.exists(pattern):  # noqa: PTH110 - Path's raises for a name that is too long
         return [Path(pattern)]
     found = sorted(Path(each) for each in glob.glob(pattern, recursive=True))  # noqa: PTH207 - absolute patterns too
@@ -104,15 +144,19 @@ def _files(pattern: str) -> list[Path]:
     return found
 
 
-def _read(file: Path) -> bytes:
+def read_body(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
         raise UsageError(f"the payload file {file} cannot be read: {error.strerror}") from error
 
 
+def content_type_of(file_name: str) -> str | None:
+    return CONTENT_TYPES.get(PurePath(file_name).suffix.lower())
+
+
 def _content_type(files: list[Path]) -> str:
-    kinds = {CONTENT_TYPES.get(file.suffix.lower()) for file in files}
+    kinds = {content_type_of(file.name) for file in files}
     known = kinds.pop() if len(kinds) == 1 else None
     if known is None:
         raise UsageError(

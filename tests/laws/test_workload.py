@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from loadtests.errors import UsageError
 from loadtests.workload import MOST_PAYLOADS, Payload, Workload, read_payloads
@@ -101,10 +103,54 @@ def test_the_digest_tells_workloads_apart_by_what_is_sent_and_not_by_file_name()
     assert len({one.digest, *(other.digest for other in others)}) == 5
 
 
-def test_sizes_are_of_the_bodies():
+def test_stored_runs_find_the_workload_of_equal_weights_by_the_digest_they_know():
+    plain = Workload((Payload("a", b"1"), Payload("b", b"2")), "text/csv")
+    assert plain.digest == "8bc0117790dcea01"
+    spelled_out = Workload(
+        (Payload("a", b"1", 2.0, "text/csv"), Payload("b", b"2", 2.0, "text/csv")), "text/csv"
+    )
+    assert spelled_out.digest == plain.digest
+
+
+@given(st.lists(st.integers(1, 100), min_size=2, max_size=5), st.floats(0.1, 10))
+def test_the_digest_tells_shares_apart_and_not_their_scale(weights, scale):
+    def digest(weights):
+        payloads = (Payload(str(n), bytes([n]), weight) for n, weight in enumerate(weights))
+        return Workload(tuple(payloads), "text/csv").digest
+
+    assert digest(weights) == digest([weight * scale for weight in weights])
+    assert digest(weights) != digest([weights[0] + 1, *weights[1:]])
+
+
+def test_the_digest_covers_content_types_of_their_own():
+    def digest(*content_types):
+        one, other = content_types
+        payloads = (Payload("a", b"1", 1.0, one), Payload("b", b"2", 1.0, other))
+        return Workload(payloads, "text/csv").digest
+
+    assert digest(None, "text/csv") == digest(None, None)
+    seen = {digest(None, None), digest("text/plain", None), digest(None, "text/plain")}
+    assert len(seen | {digest("text/plain", "text/plain")}) == 4
+
+
+def test_each_payload_is_sent_as_its_own_content_type_or_the_workloads():
+    payloads = (Payload("a", b"1"), Payload("b", b"2", content_type="text/plain"))
+    assert Workload(payloads, "text/csv").content_types == ("text/csv", "text/plain")
+
+
+@pytest.mark.parametrize("weight", [0, -1, float("inf"), float("nan")])
+def test_a_payload_without_a_share_is_refused(weight):
+    with pytest.raises(UsageError, match="weight"):
+        Payload("a", b"1", weight)
+
+
+def test_sizes_are_of_the_bodies_as_often_as_they_are_sent():
     workload = Workload((Payload("a", b"1"), Payload("b", b"123")), "text/csv")
     assert workload.mean_bytes == 2
     assert workload.largest_bytes == 3
+    weighted = Workload((Payload("a", b"1", 3.0), Payload("b", b"123")), "text/csv")
+    assert weighted.weights == (3, 1)
+    assert weighted.mean_bytes == 1.5
 
 
 def test_more_payloads_than_a_sample_can_name_are_refused():
