@@ -3,49 +3,53 @@
 Closed-loop runs at rising concurrency find the saturated throughput and the service times; a
 G/G/c simulation of those times places the boundary; one open-loop run confirms it, and only where
 the two disagree is the boundary bisected. Being a function of its history, an interrupted search
-goes on from what is stored.
+goes on from what is stored, and runs made for one SLO are evidence for every other.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from scipy.stats import norm
 
-from loadtests.errors import InvalidMeasurement
+from loadtests.ladder import (
+    FEWEST_RUNGS,
+    Evidence,
+    LadderSettings,
+    ServiceModel,
+    is_answered,
+    ladder_of,
+    next_rung,
+    service_model,
+)
 from loadtests.measurement import judge_measurement
-from loadtests.queueing import latency_curve
 from loadtests.slo import Verdict
-from loadtests.steps import ClosedStep, OpenStep
-from loadtests.stopping import floor_requests
+from loadtests.steps import OpenStep
+from loadtests.watch import floor_requests
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from loadtests.measurement import Measurement
-    from loadtests.queueing import LatencyCurve
-    from loadtests.slo import LatencyObjective, Slo
+    from loadtests.slo import LatencyObjective, Objective, Slo
     from loadtests.steps import Step
 
 __all__ = [
     "Capacity",
+    "Cliff",
     "Evidence",
     "SearchSettings",
     "ServiceModel",
     "conclude",
     "next_step",
-    "service_model",
     "tightest",
 ]
 
-FLAT = 1.05  # throughput gained by doubling concurrency, below which it is flat
-MOST_SERVERS = 64
-FEWEST_RUNGS = 2
 BISECTED_TO = 0.05
 CONFIRMED_FROM = 0.8
+CLIFF_FROM = 0.9  # of the saturated throughput
+STEEP = CLIFF_FROM / (1 - CLIFF_FROM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +69,28 @@ class SearchSettings:
     confidence: float = 0.8
     seed: int = 1
 
+    @property
+    def ladder(self) -> LadderSettings:
+        return LadderSettings(self.closed_requests, self.closed_s, self.most_concurrency)
+
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """A finished step. service_s: its service times, successes only, shape (n,)."""
+class Cliff:
+    """Beyond the boundary the queue grows for good, rather than merely a little.
 
-    step: Step
-    measurement: Measurement
-    service_s: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class ServiceModel:
-    """The server as the ladder shows it.
-
-    servers: that work side by side. service_s: their times, scaled so that servers / mean is the
-    saturated throughput. saturation_error: relative standard error of that throughput.
+    kind: "saturation" where the SLO is still met at 90 % of the saturated throughput, "overload"
+    where a run at most a ninth above one that met it had a backlog that grew to its end, "jump"
+    where the latency between two such runs rose with an elasticity d ln L / d ln rate of 9 or
+    more. In M/M/1 L = 1/(mu - rate), its elasticity is u/(1-u), and that is 9 at u = 0.9: the
+    three say the same of different evidence. at_rps: the rate that is too much.
     """
 
-    servers: int
-    service_s: NDArray[np.float64]
-    saturation_rps: float
-    saturation_error: float
+    kind: Literal["saturation", "overload", "jump"]
+    at_rps: float
 
     @property
-    def mean_s(self) -> float:
-        return float(self.service_s.mean())
-
-    def curve(self, quantiles: tuple[float, ...], seed: int) -> LatencyCurve:
-        return latency_curve(self.service_s, self.servers, quantiles, seed=seed)
+    def text(self) -> str:
+        return f"{self.kind} at {self.at_rps:.3g} rps"
 
 
 @dataclass(frozen=True)
@@ -104,6 +101,8 @@ class Capacity:
     between runs that met and missed (low_rps is 0 where none met), "model" when no open-loop run
     said so much, "none" when not even one request at a time meets the SLO.
     best_s: at one request at a time, the latency at the tightest objective's quantile.
+    first_breach: the objective that fails first as the load rises; None where nobody looked.
+    cliff: None where there is none, or no evidence of one.
     """
 
     rate_rps: float
@@ -112,6 +111,24 @@ class Capacity:
     basis: str
     model: ServiceModel
     best_s: float
+    first_breach: Objective | None = None
+    cliff: Cliff | None = None
+
+    @property
+    def headroom_ratio(self) -> float:
+        """The share of the saturated throughput that lies above rate_rps."""
+        return max(1 - self.rate_rps / self.model.saturation_rps, 0.0)
+
+    @property
+    def text(self) -> str:
+        """In words: "p95 passes 100ms at 212 rps; cliff: saturation at 230 rps"."""
+        breach = "the SLO<its limit" if self.first_breach is None else self.first_breach.text
+        figure, limit = breach.split("<")
+        if self.rate_rps <= 0:
+            when = "for one request at a time" if self.basis == "none" else "at every rate tried"
+            return f"{figure} is over {limit} {when}"
+        said = f"{figure} passes {limit} at {self.rate_rps:.3g} rps"
+        return said if self.cliff is None else f"{said}; cliff: {self.cliff.text}"
 
 
 def next_step(
@@ -121,13 +138,8 @@ def next_step(
 
     Raises InvalidMeasurement when one request at a time was not answered even once.
     """
-    ladder = [each for each in history if isinstance(each.step, ClosedStep)]
-    if ladder and not _answers(ladder):
-        raise InvalidMeasurement(
-            "not one request was answered well, sent one at a time",
-            hint="look at the target's log and at its statuses; is the time-out long enough?",
-        )
-    rung = _next_rung(ladder, settings)
+    ladder = ladder_of(history)
+    rung = next_rung(ladder, settings.ladder)
     if rung is not None:
         return rung
     return _place(history, ladder, _Context(slo, settings, may_measure=True))
@@ -142,15 +154,18 @@ class _Context:
 
 @dataclass(frozen=True, slots=True)
 class _Boundary:
+    """binding: the objective that places it."""
+
     value: float
     low: float
     high: float
+    binding: LatencyObjective
 
 
 def conclude(history: tuple[Evidence, ...], slo: Slo, settings: SearchSettings) -> Capacity | None:
     """The answer from what is there, under any SLO; None without two rungs that were answered."""
-    ladder = [each for each in history if isinstance(each.step, ClosedStep)]
-    if len(ladder) < FEWEST_RUNGS or not _answers(ladder):
+    ladder = ladder_of(history)
+    if len(ladder) < FEWEST_RUNGS or not is_answered(ladder):
         return None
     return _answer(history, ladder, _Context(slo, settings, may_measure=False))
 
@@ -162,78 +177,52 @@ def _answer(history: tuple[Evidence, ...], ladder: list[Evidence], context: _Con
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the ladder tells. best_s: as in Capacity."""
+
+    model: ServiceModel
+    boundary: _Boundary
+    best_s: float
+
+    def capacity(self, rate_rps: float, between: tuple[float, float], basis: str) -> Capacity:
+        low, high = between
+        binding = self.boundary.binding
+        return Capacity(rate_rps, low, high, basis, self.model, self.best_s, binding)
+
+
 def _place(
     history: tuple[Evidence, ...], ladder: list[Evidence], context: _Context
 ) -> Step | Capacity:
     model = service_model(ladder)
     boundary = _boundary(model, context.slo, context.settings)
-    best_s = _best_s(ladder, context.slo)
+    known = _Known(model, boundary, _best_s(ladder, context.slo))
     if boundary.value <= 0:
-        return Capacity(0.0, 0.0, boundary.high, "none", model, best_s)
+        return known.capacity(0.0, (0.0, boundary.high), "none")
     opened = [each for each in history if isinstance(each.step, OpenStep)]
-    return _confirm(opened, model, boundary, best_s, context)
-
-
-def _answers(ladder: list[Evidence]) -> bool:
-    return len(ladder[0].service_s) > 0 and ladder[0].measurement.throughput_rps > 0
-
-
-def _next_rung(ladder: list[Evidence], settings: SearchSettings) -> ClosedStep | None:
-    """One request alone, then two for each vCPU, then twice as many until throughput is flat.
-
-    With several vCPUs at least four requests for each: kept-alive connections stay with the worker
-    that took them, and few connections may leave a worker without any.
-    """
-    if not ladder:
-        return ClosedStep(1, settings.closed_requests, settings.closed_s)
-    vcpus = math.ceil(ladder[0].measurement.target.vcpus or 1)
-    throughputs = [each.measurement.throughput_rps for each in ladder]
-    last = ladder[-1].step
-    reached = last.concurrency if isinstance(last, ClosedStep) else 1
-    fewest = 1 if vcpus == 1 else 4 * vcpus
-    is_flat = throughputs[-1] < FLAT * max(throughputs[:-1], default=0.0)
-    if (is_flat and reached >= fewest) or reached >= settings.most_concurrency:
-        return None
-    concurrency = min(max(2 * vcpus, 2 * reached), settings.most_concurrency)
-    return ClosedStep(concurrency, settings.closed_requests, settings.closed_s)
-
-
-def service_model(ladder: list[Evidence]) -> ServiceModel:
-    """Servers: saturated throughput times the service time of one request alone, rounded.
-
-    A queue adds nothing to one request at a time, so its times are the service's own; scaling them
-    to the saturated throughput charges what concurrency costs (contention, switching).
-    """
-    alone = ladder[0].service_s
-    best = max(ladder, key=lambda each: each.measurement.throughput_rps)
-    saturation = best.measurement.throughput_rps
-    servers = int(np.clip(round(saturation * float(alone.mean())), 1, MOST_SERVERS))
-    scaled = alone * (servers / (saturation * alone.mean()))
-    count = len(best.service_s)
-    # The spread of one time is not known; 1 is that of the exponential law.
-    spread = float(best.service_s.std(ddof=1) / best.service_s.mean()) if count > 1 else 1.0
-    return ServiceModel(servers, scaled, saturation, spread / math.sqrt(max(count, 1)) + 0.01)
+    found = _confirm(opened, known, context)
+    return _told(found, opened, context.slo) if isinstance(found, Capacity) else found
 
 
 def _boundary(model: ServiceModel, slo: Slo, settings: SearchSettings) -> _Boundary:
     """Where the simulated latency reaches each objective; the tightest counts."""
     quantiles = tuple(sorted({each.quantile for each in slo.latency}))
     curve = model.curve(quantiles, settings.seed)
-    allowed = np.min(
+    allowed = np.array(
         [
             curve.largest_utilization(each.quantile, each.limit_s / model.mean_s)
             for each in slo.latency
-        ],
-        axis=0,
+        ]
     )
-    rates = allowed / curve.mean_factors * model.saturation_rps
+    binding = slo.latency[int(np.argmin(np.median(allowed, axis=1)))]
+    rates = allowed.min(axis=0) / curve.mean_factors * model.saturation_rps
     upper = 0.5 + settings.confidence / 2
     if np.median(rates) <= 0:
-        return _Boundary(0.0, 0.0, float(np.quantile(rates, upper)))
+        return _Boundary(0.0, 0.0, float(np.quantile(rates, upper)), binding)
     noise = float(np.hypot(np.std(rates) / np.mean(rates), model.saturation_error))
     middle = float(np.median(rates))
     reach = float(norm.ppf(upper)) * noise
-    return _Boundary(middle, middle * max(1 - reach, 0.0), middle * (1 + reach))
+    return _Boundary(middle, middle * max(1 - reach, 0.0), middle * (1 + reach), binding)
 
 
 def _best_s(ladder: list[Evidence], slo: Slo) -> float:
@@ -241,28 +230,76 @@ def _best_s(ladder: list[Evidence], slo: Slo) -> float:
     return float(np.quantile(ladder[0].service_s, tightest.quantile))
 
 
-def _confirm(
-    opened: list[Evidence],
-    model: ServiceModel,
-    boundary: _Boundary,
-    best_s: float,
-    context: _Context,
-) -> Step | Capacity:
-    settings = context.settings
-    if not opened and context.may_measure:
-        return _open_step(_confirming_rate(model, boundary, settings), model, settings)
+def _confirm(opened: list[Evidence], known: _Known, context: _Context) -> Step | Capacity:
+    """The model's boundary stands until a run below it misses; then runs alone place it."""
+    settings, boundary = context.settings, known.boundary
     found = _placement(opened, context.slo)
-    if found.missed is None:
+    exhausted = len(opened) >= settings.most_open or not context.may_measure
+    if found.missed is None or found.missed >= boundary.value:
         low = max(boundary.low, found.met)
         value = max(boundary.value, low)
-        basis = "confirmed" if found.met >= CONFIRMED_FROM * value else "model"
-        return Capacity(value, low, max(boundary.high, value), basis, model, best_s)
-    exhausted = len(opened) >= settings.most_open or not context.may_measure
+        high = max(boundary.high, value)
+        is_confirmed = found.met >= CONFIRMED_FROM * value
+        wanted = _confirming_rate(known.model, boundary, settings)
+        if not (is_confirmed or exhausted or _is_tried(wanted, opened)):
+            return _open_step(wanted, known.model, settings)
+        high = high if found.missed is None else max(min(high, found.missed), value)
+        return known.capacity(value, (low, high), "confirmed" if is_confirmed else "model")
     if exhausted or found.missed - found.met <= BISECTED_TO * found.missed:
         low, high = sorted((found.met, found.missed))  # chance may have crossed them
         middle = found.middle if found.leans_met > 0 else 0.0
-        return Capacity(middle, low, high, "bisected", model, best_s)
-    return _open_step(found.middle, model, settings)
+        return known.capacity(middle, (low, high), "bisected")
+    return _open_step(found.middle, known.model, settings)
+
+
+def _is_tried(rate_rps: float, opened: list[Evidence]) -> bool:
+    """A run so near would say the same again."""
+    return any(math.isclose(rate_rps, _rate(each), rel_tol=BISECTED_TO) for each in opened)
+
+
+def _told(capacity: Capacity, opened: list[Evidence], slo: Slo) -> Capacity:
+    """With what fails first, and how steeply."""
+    verdicts = [(each, _place_run(each.measurement, slo)) for each in opened]
+    met = [each for each, verdict in verdicts if verdict is Verdict.MET]
+    missed = [each for each, verdict in verdicts if verdict is Verdict.MISSED]
+    lowest = min(missed, key=_rate, default=None)
+    highest = max(met, key=_rate, default=None)
+    breach = _first_breach(capacity, lowest, slo)
+    return replace(
+        capacity, first_breach=breach, cliff=_cliff(capacity, highest, lowest, tightest(slo))
+    )
+
+
+def _first_breach(capacity: Capacity, lowest: Evidence | None, slo: Slo) -> Objective | None:
+    """What the lowest run that missed has missed; else what the model says binds."""
+    if lowest is None or capacity.basis != "bisected":
+        return capacity.first_breach
+    missed = [
+        each
+        for each in slo.objectives
+        if judge_measurement(lowest.measurement, each) is Verdict.MISSED
+    ]
+    return capacity.first_breach if capacity.first_breach in missed else missed[0]
+
+
+def _cliff(
+    capacity: Capacity, met: Evidence | None, missed: Evidence | None, objective: LatencyObjective
+) -> Cliff | None:
+    saturation_rps = capacity.model.saturation_rps
+    if capacity.rate_rps >= CLIFF_FROM * saturation_rps:
+        return Cliff("saturation", saturation_rps)
+    if met is None or missed is None or _rate(missed) <= _rate(met):
+        return None
+    if missed.measurement.over_saturated:
+        is_near = _rate(met) >= CLIFF_FROM * _rate(missed)
+        return Cliff("overload", _rate(missed)) if is_near else None
+    before, after = (
+        each.measurement.latency_at(objective.quantile).value for each in (met, missed)
+    )
+    if before is None or after is None or not 0 < before < after:
+        return None
+    elasticity = math.log(after / before) / math.log(_rate(missed) / _rate(met))
+    return Cliff("jump", _rate(missed)) if elasticity >= STEEP else None
 
 
 @dataclass(frozen=True, slots=True)

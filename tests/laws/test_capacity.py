@@ -2,160 +2,34 @@
 
 from __future__ import annotations
 
-import heapq
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from scipy.optimize import brentq
+from simulated_queue import SimulatedServer
 
-from loadtests.arrivals import due_times
 from loadtests.capacity import (
     Capacity,
-    Evidence,
     SearchSettings,
     conclude,
     next_step,
-    service_model,
     tightest,
 )
 from loadtests.errors import InvalidMeasurement
-from loadtests.measurement import (
-    Interval,
-    Load,
-    Quantile,
-    RunFacts,
-    TargetRecord,
-    TargetUse,
-    summarise_closed,
-    summarise_open,
-)
-from loadtests.queueing import mmc_sojourn_quantile, sojourns
-from loadtests.runner import Progress
-from loadtests.samples import RECORD, Outcome, Samples
+from loadtests.ladder import Evidence, service_model
+from loadtests.measurement import Interval, Quantile
+from loadtests.queueing import mmc_sojourn_quantile
 from loadtests.slo import parse_slo
 from loadtests.steps import ClosedStep, OpenStep
-from loadtests.stopping import OpenWatch
-from loadtests.validity import GeneratorFacts, Status, Validity
+from loadtests.validity import Status, Validity
 
 SETTINGS = SearchSettings(seed=7)
-TICK_S = 0.25
-DRAIN_S = 2.0
-TARGET = TargetRecord(
-    kind="simulated",
-    label="simulated",
-    started_from="a seed",
-    vcpus=None,
-    memory_gib=None,
-    limits=None,
-    shares_cores=False,
-    setup_s=None,
-)
 
 
-@dataclass(frozen=True)
-class SimulatedServer:
-    """A G/G/c queue. In an open loop above cliff_rps its services take six times as long, which
-    the closed loop never shows. failing: share answered with 500. vcpus: as stored with it.
-    """
-
-    servers: int
-    mean_s: float
-    cv: float
-    seed: int
-    cliff_rps: float = np.inf
-    failing: float = 0.0
-    vcpus: float | None = None
-
-    def take(self, step, slo):
-        return self._closed(step) if isinstance(step, ClosedStep) else self._open(step, slo)
-
-    def draws_s(self, count, key):
-        rng = np.random.default_rng([self.seed, key])
-        if self.cv == 0:
-            return np.full(count, self.mean_s)
-        if self.cv == 1:
-            return rng.exponential(self.mean_s, count)
-        variance = np.log1p(self.cv**2)
-        return rng.lognormal(np.log(self.mean_s) - variance / 2, np.sqrt(variance), count)
-
-    def _closed(self, step):
-        service = iter(self.draws_s(step.max_requests, step.concurrency).tolist())
-        ready, free = [0.0] * step.concurrency, [0.0] * self.servers
-        sent, done = [], []
-        for taken in service:
-            now = heapq.heappop(ready)
-            if now >= step.max_s:
-                break
-            finish = max(now, free[0]) + taken
-            heapq.heapreplace(free, finish)
-            heapq.heappush(ready, finish)
-            sent.append(now)
-            done.append(finish)
-        samples = self._samples(np.array(sent), np.array(done), step.concurrency)
-        load = Load(loop="closed", concurrency=step.concurrency, duration_s=step.max_s, seed=0)
-        measurement = summarise_closed(samples, self._facts(samples, load, max(done), len(sent)))
-        return Evidence(step, measurement, samples.service_s)
-
-    def _open(self, step, slo):
-        due = due_times(step.rate_rps, step.duration_s, seed=self.seed)
-        slower = 6.0 if step.rate_rps > self.cliff_rps else 1.0
-        service = self.draws_s(len(due), int(step.rate_rps * 1000)) * slower
-        done = (
-            due + sojourns(np.diff(due, prepend=0)[:, None], service[:, None], self.servers)[:, 0]
-        )
-        watch = OpenWatch(tightest(slo), step.floor)
-        records = self._samples(due, done, 0).records
-        reason, end_s = None, step.duration_s
-        for now in np.arange(TICK_S, step.duration_s, TICK_S):
-            recorded, sent = int(np.sum(done <= now)), int(np.sum(due <= now))
-            read = records[done <= now]
-            progress = Progress(float(now), recorded, sent - recorded, 0, lambda read=read: read)
-            reason = watch(progress)
-            if reason is not None:
-                end_s = float(now)
-                break
-        kept = records[due <= end_s]
-        late = kept["done_us"] > (end_s + DRAIN_S) * 1e6
-        if reason is not None:
-            kept["outcome"][late] = Outcome.UNFINISHED
-        samples = Samples(kept)
-        load = Load(
-            loop="open",
-            rate_rps=step.rate_rps,
-            process="poisson",
-            duration_s=step.duration_s,
-            seed=0,
-        )
-        known = self._facts(
-            samples, load, end_s, len(due), over_saturated=watch.over_saturated, reason=reason
-        )
-        return Evidence(step, summarise_open(samples, known, slo.latency), samples.service_s)
-
-    def _samples(self, sent, done, key):
-        records = np.zeros(len(sent), RECORD)
-        records["due_us"] = records["sent_us"] = np.round(sent * 1e6)
-        records["first_byte_us"] = records["done_us"] = np.round(done * 1e6)
-        refused = np.random.default_rng([self.seed, key, 1]).random(len(sent)) < self.failing
-        records["status"] = np.where(refused, 500, 200)
-        records["outcome"] = np.where(refused, Outcome.REFUSED, Outcome.SUCCEEDED)
-        return Samples(records[np.argsort(records["due_us"], kind="stable")])
-
-    def _facts(self, samples, load, elapsed_s, due, *, over_saturated=False, reason=None):
-        in_flight_s = float(np.sum(samples.records["done_us"] - samples.records["sent_us"])) / 1e6
-        return RunFacts(
-            target=TARGET.model_copy(update={"vcpus": self.vcpus}),
-            use=TargetUse(),
-            workload="none",
-            load=load,
-            started_at="1970-01-01T00:00:00+00:00",
-            elapsed_s=elapsed_s,
-            generator=GeneratorFacts(0.1 * elapsed_s, elapsed_s, in_flight_s),
-            due=due,
-            over_saturated=over_saturated,
-            stop_reason=reason,
-        )
+def take(server, step, slo):
+    return server.take(step, slo.latency, (tightest(slo),))
 
 
 @cache
@@ -166,7 +40,7 @@ def search(server, slo, settings=SETTINGS):
         step = next_step(history, slo, settings)
         if isinstance(step, Capacity):
             return step, history
-        history += (server.take(step, slo),)
+        history += (take(server, step, slo),)
         assert len(history) < 20, "the search does not end"
 
 
@@ -316,7 +190,7 @@ def test_a_server_that_answers_nothing_well_is_told_so():
         search(server, slo)
     assert caught.value.exit_code == 4
     step = ClosedStep(1, 100, 1.0)
-    history = (server.take(step, slo), server.take(replace(step, concurrency=2), slo))
+    history = (take(server, step, slo), take(server, replace(step, concurrency=2), slo))
     assert conclude(history, slo, SETTINGS) is None
 
 
@@ -424,3 +298,80 @@ def test_an_invalid_run_places_nothing(ladder_and_run):
 
 def test_the_run_is_watched_by_the_objective_furthest_in_the_tail():
     assert tightest(parse_slo("p50<10ms, p99<1s, p95<100ms")).quantile == 0.99
+
+
+def test_a_miss_above_the_models_boundary_does_not_contradict_it(ladder_and_run):
+    """Of a run made for a looser SLO, say: what the model says of this one still stands."""
+    slo, ladder, run = ladder_and_run
+    alone = conclude(ladder, slo, SETTINGS)
+    missed = with_p95(run, 1.3 * alone.rate_rps, 0.04, 0.05, 0.06)
+    capacity = conclude((*ladder, missed), slo, SETTINGS)
+    assert capacity.basis == "model"
+    assert capacity.rate_rps == alone.rate_rps
+    assert capacity.high_rps <= 1.3 * alone.rate_rps
+
+
+def test_a_run_made_for_another_slo_does_not_stand_for_the_one_that_confirms(ladder_and_run):
+    """It met this one far below the boundary; one as near as 5 % would say the same again."""
+    slo, ladder, run = ladder_and_run
+    confirming = next_step(ladder, slo, SETTINGS)
+    low = with_p95(run, 0.4 * confirming.rate_rps, 0.01, 0.015, 0.02)
+    assert next_step((*ladder, low), slo, SETTINGS) == confirming
+    near = with_p95(run, 0.97 * confirming.rate_rps, 0.02, 0.025, 0.04)
+    assert isinstance(next_step((*ladder, low, near), slo, SETTINGS), Capacity)
+    enough = with_p95(run, 1.1 * confirming.rate_rps, 0.01, 0.015, 0.02)
+    assert next_step((*ladder, enough), slo, SETTINGS).basis == "confirmed"
+
+
+def test_what_a_run_missed_first_is_named():
+    server = SimulatedServer(2, 0.01, 0.25, seed=2, failing=0.04)
+    capacity, _ = search(server, parse_slo("p50<200ms, error_rate<1%"))
+    assert capacity.first_breach.text == "error_rate<1%"
+    assert capacity.text == "error_rate is over 1% at every rate tried"
+
+
+def test_of_several_latencies_the_one_that_binds_fails_first():
+    """p99 of M/M/1 is 1.54 times p95 at any load."""
+    server = SimulatedServer(1, 0.005, 1.0, seed=1)
+    strict, _ = search(server, parse_slo("p95<30ms, p99<2s"))
+    other, _ = search(server, parse_slo("p95<2s, p99<40ms"))
+    assert strict.first_breach.text == "p95<30ms"
+    assert other.first_breach.text == "p99<40ms"
+
+
+def test_an_slo_met_almost_to_saturation_ends_at_a_cliff():
+    """p95 of M/G/4 at 90 % load is about 2.5 service times; the limit is fifteen."""
+    capacity, _ = search(SimulatedServer(4, 0.02, 0.25, seed=3), parse_slo("p95<300ms"))
+    assert capacity.cliff.kind == "saturation"
+    assert capacity.cliff.at_rps == pytest.approx(200, rel=0.05)
+    assert capacity.headroom_ratio < 0.1
+    assert capacity.text.startswith("p95 passes 300ms at 19")
+    assert capacity.text.endswith(f"cliff: saturation at {capacity.cliff.at_rps:.3g} rps")
+
+
+def test_an_slo_far_from_saturation_has_no_cliff_and_room_above():
+    """M/M/1: p95 = -ln(.05)/(200 - rate), which is 30 ms at 100/s, half of what it can do."""
+    capacity, _ = search(SimulatedServer(1, 0.005, 1.0, seed=2), parse_slo("p95<30ms"))
+    assert capacity.cliff is None
+    assert capacity.headroom_ratio == pytest.approx(0.5, abs=0.12)
+    assert "cliff" not in capacity.text
+
+
+def test_a_jump_between_two_near_runs_is_a_cliff(ladder_and_run):
+    """Twice the latency for 5 % more load: an elasticity of 14; of 9 or more is a cliff."""
+    slo, ladder, run = ladder_and_run
+    met = with_p95(run, 100, 0.024, 0.025, 0.026)
+    steep = conclude((*ladder, met, with_p95(run, 105, 0.049, 0.05, 0.051)), slo, SETTINGS)
+    gentle = conclude((*ladder, met, with_p95(run, 105, 0.0305, 0.031, 0.032)), slo, SETTINGS)
+    assert (steep.cliff.kind, steep.cliff.at_rps) == ("jump", 105)
+    assert gentle.cliff is None
+
+
+def test_a_backlog_that_grows_just_above_the_capacity_is_a_cliff(ladder_and_run):
+    slo, ladder, run = ladder_and_run
+    met, missed = with_p95(run, 100, 0.024, 0.025, 0.026), with_p95(run, 105, 0.04, 0.05, 0.06)
+    grown = missed.measurement.model_copy(update={"over_saturated": True})
+    capacity = conclude((*ladder, met, replace(missed, measurement=grown)), slo, SETTINGS)
+    assert (capacity.cliff.kind, capacity.cliff.at_rps) == ("overload", 105)
+    far = replace(missed, step=replace(missed.step, rate_rps=130), measurement=grown)
+    assert conclude((*ladder, met, far), slo, SETTINGS).cliff is None

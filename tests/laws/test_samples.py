@@ -23,7 +23,7 @@ def rows():
         st.integers(0, 2**16 - 1),
         st.integers(0, 2**16 - 1),
         st.sampled_from([int(outcome) for outcome in OUTCOMES]),
-        st.just(0),
+        st.integers(0, 2**16 - 1),
         st.integers(0, 2**64 - 1),
     )
 
@@ -86,8 +86,8 @@ def test_a_count_that_does_not_fit_is_refused():
 
 def test_samples_of_a_newer_version_are_refused_with_the_way_out():
     data = bytearray(sequence(*OUTCOMES).encode())
-    data[4] = 2
-    with pytest.raises(LoadTestError, match="format 2") as caught:
+    data[4] = 3
+    with pytest.raises(LoadTestError, match="format 3") as caught:
         Samples.decode(bytes(data))
     assert "upgrade" in (caught.value.hint or "")
 
@@ -100,6 +100,46 @@ def test_other_bytes_are_no_samples():
 def test_records_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="RECORD"):
         Samples(np.zeros(3, [("due_us", "<i8")]))
+
+
+@given(st.lists(st.integers(0, 3), max_size=40))
+def test_every_sample_is_of_one_variant(variants):
+    samples = sequence(*[Outcome.SUCCEEDED] * len(variants))
+    samples.records["variant"] = variants
+    parts = [samples.of_variant(variant) for variant in range(4)]
+    assert [len(part) for part in parts] == [variants.count(variant) for variant in range(4)]
+    together = np.concatenate([part.records for part in parts])
+    assert np.array_equal(np.sort(together, order="due_us"), samples.records)
+
+
+def stopped(ends_us, latency_us):
+    """A request a millisecond until the end; then what is unanswered is left so."""
+    samples = sequence(*[Outcome.SUCCEEDED] * (ends_us // 1000))
+    records = samples.records
+    records["due_us"] = records["sent_us"] = 1000 * np.arange(len(records))
+    records["done_us"] = records["due_us"] + latency_us[: len(records)]
+    late = records["done_us"] > ends_us
+    records["outcome"][late] = Outcome.UNFINISHED
+    records["done_us"][late] = ends_us
+    return samples
+
+
+def test_what_a_stop_cut_off_does_not_count_for_or_against_anyone():
+    """Half the answers take 1 ms, half 20 ms; the last of the slow ones are cut off."""
+    samples = stopped(1_000_000, np.where(np.arange(1000) % 2, 1_000, 20_000))
+    assert samples.unfinished > 5
+    kept = samples.not_cut_off()
+    assert kept.unfinished == 0
+    assert len(samples) - 25 < len(kept) < len(samples)
+    assert np.mean(kept.latency_s > 0.01) == pytest.approx(0.5, abs=0.001)
+    assert kept.not_cut_off() is kept
+
+
+def test_a_request_that_hung_all_along_still_counts():
+    samples = stopped(1_000_000, np.where(np.arange(1000) == 10, 10**9, 1_000))
+    kept = samples.not_cut_off()
+    assert kept.unfinished == 1
+    assert len(kept) >= 998
 
 
 @given(st.lists(st.sampled_from(OUTCOMES), max_size=40))
