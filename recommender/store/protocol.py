@@ -78,9 +78,17 @@ class Store(Protocol):
         ...
 
     def add_measurement(
-        self, run_id: str, key: str, document: Mapping[str, Any], samples: bytes | None = None
+        self,
+        run_id: str,
+        key: str,
+        document: Mapping[str, Any],
+        samples: bytes | None = None,
+        resources: bytes | None = None,
     ) -> StoredMeasurement:
         """Keep a finished measurement, and count it as a heartbeat.
+
+        `samples` are those of its requests, `resources` the series of what the machines used
+        meanwhile. Both are kept byte for byte; the store does not look into them.
 
         The same key with the same content again changes nothing, so that a resumed run may
         repeat its last step; with other content it raises MeasurementConflict.
@@ -88,11 +96,19 @@ class Store(Protocol):
         ...
 
     def measurements(self, run_id: str) -> tuple[StoredMeasurement, ...]:
-        """All measurements of the run, in the order they were finished, without their samples."""
+        """All measurements of the run, in the order they were finished.
+
+        Their samples and resources are not read: `has_samples` and `has_resources` say whether
+        there are any.
+        """
         ...
 
     def samples(self, measurement_id: int) -> bytes:
         """The samples kept with a measurement. Raises UnknownMeasurement if there are none."""
+        ...
+
+    def resources(self, measurement_id: int) -> bytes | None:
+        """The resource series kept with a measurement, or None if there is none."""
         ...
 
     def add_recommendation(

@@ -8,18 +8,18 @@ from sqlalchemy import func, select
 
 from recommender.store.reference import LATEST, ambiguous_run, unknown_run
 from recommender.store.rows import run_of
-from recommender.store.tables import MEASUREMENTS, RUNS, SAMPLES
+from recommender.store.tables import MEASUREMENTS, RUNS
 
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from sqlalchemy import Select
+    from sqlalchemy import Select, Table
     from sqlalchemy.engine import Connection
 
     from recommender.store.records import Run
 
-__all__ = ["existing_run", "newest_first", "next_sequence", "resolved", "samples_of"]
+__all__ = ["content_of", "existing_run", "newest_first", "next_sequence", "resolved"]
 
 _COMPARED = 1000
 """How many of the newest ids are searched for close matches."""
@@ -59,10 +59,10 @@ def next_sequence(connection: Connection, run_id: str) -> int:
     return (connection.scalar(last) or 0) + 1
 
 
-def samples_of(connection: Connection, measurement_id: int) -> bytes | None:
-    content = connection.scalar(
-        select(SAMPLES.c.content).where(SAMPLES.c.measurement_id == measurement_id)
-    )
+def content_of(connection: Connection, table: Table, measurement_id: int) -> bytes | None:
+    """What SAMPLES or RESOURCES keeps of a measurement."""
+    query = select(table.c.content).where(table.c.measurement_id == measurement_id)
+    content = connection.scalar(query)
     return None if content is None else bytes(content)
 
 

@@ -67,6 +67,7 @@ class StoredMeasurement:
     created_at: datetime
     document: dict[str, Any]
     has_samples: bool
+    has_resources: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ class Migrations:
         return self.revisions[-1]
 
 
-SHIPPED = Migrations(revisions=("0001",), folder="recommender.store:migrations")
+SHIPPED = Migrations(revisions=("0001", "0002"), folder="recommender.store:migrations")
 
 
 def bring_up_to_date(
@@ -138,7 +138,7 @@ def _upgrade(connection: Connection, migrations: Migrations) -> None:
     config.set_main_option("script_location", migrations.folder)
     config.attributes["connection"] = connection
     config.attributes["version_table"] = VERSION_TABLE
-    command.upgrade(config, "head")
+    command.upgrade(config, migrations.newest)
 
 
 def _foreign(names: set[str], location: Location) -> StoreUnreadable:

@@ -18,11 +18,11 @@ from recommender.store.document import checked, is_same
 from recommender.store.engine import writer
 from recommender.store.faults import translated
 from recommender.store.queries import (
+    content_of,
     existing_run,
     newest_first,
     next_sequence,
     resolved,
-    samples_of,
 )
 from recommender.store.records import (
     Owner,
@@ -33,11 +33,12 @@ from recommender.store.records import (
 )
 from recommender.store.reference import new_run_id
 from recommender.store.rows import measurement_of, owner_columns, recommendation_of, run_of
-from recommender.store.tables import MEASUREMENTS, RECOMMENDATIONS, RUNS, SAMPLES
+from recommender.store.tables import MEASUREMENTS, RECOMMENDATIONS, RESOURCES, RUNS, SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from sqlalchemy import Table
     from sqlalchemy.engine import Connection, Engine
 
     from recommender.store.location import Location
@@ -149,22 +150,22 @@ class SqlStore:
             )
 
     def add_measurement(
-        self, run_id: str, key: str, document: Mapping[str, Any], samples: bytes | None = None
+        self,
+        run_id: str,
+        key: str,
+        document: Mapping[str, Any],
+        samples: bytes | None = None,
+        resources: bytes | None = None,
     ) -> StoredMeasurement:
         plain = checked(document)
-        table = MEASUREMENTS.c
+        contents = {SAMPLES: samples, RESOURCES: resources}
+        measured = MEASUREMENTS.c
         with self._writing() as connection:
             self._changed(connection, run_id, heartbeat_at=self._now())  # locks the run as well
-            query = select(MEASUREMENTS).where(table.run_id == run_id, table.key == key)
+            query = select(MEASUREMENTS).where(measured.run_id == run_id, measured.key == key)
             row = connection.execute(query).mappings().one_or_none()
             if row is not None:
-                stored = measurement_of(row)
-                if (
-                    is_same(stored.document, plain)
-                    and samples_of(connection, stored.id) == samples
-                ):
-                    return stored
-                raise _conflict(stored)
+                return _repeated(connection, measurement_of(row), plain, contents)
             columns: dict[str, Any] = {
                 "run_id": run_id,
                 "key": key,
@@ -172,12 +173,14 @@ class SqlStore:
                 "created_at": self._now(),
                 "document": plain,
                 "has_samples": samples is not None,
+                "has_resources": resources is not None,
             }
-            added = connection.execute(insert(MEASUREMENTS).values(columns).returning(table.id))
+            added = connection.execute(insert(MEASUREMENTS).values(columns).returning(measured.id))
             measurement_id = added.scalar_one()
-            if samples is not None:
-                content = {"measurement_id": measurement_id, "content": samples}
-                connection.execute(insert(SAMPLES).values(content))
+            for table, content in contents.items():
+                if content is not None:
+                    beside = {"measurement_id": measurement_id, "content": content}
+                    connection.execute(insert(table).values(beside))
             return StoredMeasurement(id=measurement_id, **columns)
 
     def measurements(self, run_id: str) -> tuple[StoredMeasurement, ...]:
@@ -189,12 +192,16 @@ class SqlStore:
 
     def samples(self, measurement_id: int) -> bytes:
         with self._reading() as connection:
-            content = samples_of(connection, measurement_id)
+            content = content_of(connection, SAMPLES, measurement_id)
         if content is None:
             raise UnknownMeasurement(
                 f"the store holds no samples of a measurement {measurement_id}"
             )
         return content
+
+    def resources(self, measurement_id: int) -> bytes | None:
+        with self._reading() as connection:
+            return content_of(connection, RESOURCES, measurement_id)
 
     def add_recommendation(self, run_id: str, document: Mapping[str, Any]) -> StoredRecommendation:
         columns: dict[str, Any] = {"run_id": run_id, "document": checked(document)}
@@ -272,6 +279,19 @@ def _in_use(run: Run) -> RunInUse:
         f"{where} works on the run {run.id}",
         hint="wait until it ends, or stop it first",
     )
+
+
+def _repeated(
+    connection: Connection,
+    stored: StoredMeasurement,
+    document: dict[str, Any],
+    contents: Mapping[Table, bytes | None],
+) -> StoredMeasurement:
+    """The measurement that is there already, which has to be the same as the one given."""
+    kept = {table: content_of(connection, table, stored.id) for table in contents}
+    if is_same(stored.document, document) and kept == contents:
+        return stored
+    raise _conflict(stored)
 
 
 def _conflict(stored: StoredMeasurement) -> MeasurementConflict:

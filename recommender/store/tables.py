@@ -17,9 +17,10 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
-__all__ = ["MEASUREMENTS", "METADATA", "RECOMMENDATIONS", "RUNS", "SAMPLES"]
+__all__ = ["MEASUREMENTS", "METADATA", "RECOMMENDATIONS", "RESOURCES", "RUNS", "SAMPLES"]
 
 
 METADATA = MetaData()
@@ -61,22 +62,30 @@ MEASUREMENTS = Table(
     Column("created_at", _TIME, nullable=False),
     Column("document", JSON, nullable=False),
     Column("has_samples", Boolean, nullable=False),
+    Column("has_resources", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("run_id", "key", name="measurements_key"),
     UniqueConstraint("run_id", "sequence", name="measurements_sequence"),
 )
 
-SAMPLES = Table(
-    "samples",
-    METADATA,
-    Column(
-        "measurement_id",
-        Integer,
-        ForeignKey("measurements.id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
-    Column("content", LargeBinary, nullable=False),
-)
+
+def _beside_a_measurement(name: str) -> Table:
+    """Content too large to be read with every list of measurements."""
+    return Table(
+        name,
+        METADATA,
+        Column(
+            "measurement_id",
+            Integer,
+            ForeignKey("measurements.id", ondelete="CASCADE"),
+            primary_key=True,
+            autoincrement=False,
+        ),
+        Column("content", LargeBinary, nullable=False),
+    )
+
+
+SAMPLES = _beside_a_measurement("samples")
+RESOURCES = _beside_a_measurement("resources")
 
 RECOMMENDATIONS = Table(
     "recommendations",

@@ -1,11 +1,9 @@
 """What every store promises, held against SQLite and against a real PostgreSQL server."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -33,6 +31,7 @@ from recommender.errors import (
     UnknownRun,
 )
 from recommender.store import Owner, RunStatus, Store, open_store, this_process
+from recommender.store.schema import SHIPPED
 from recommender.store.sql import SqlStore
 
 ELSEWHERE = Owner(host="elsewhere", boot_id="another boot", pid=7, pid_started=1.5)
@@ -48,72 +47,6 @@ JSON = st.recursive(
     max_leaves=12,
 )
 DOCUMENTS = st.dictionaries(st.text(), JSON, max_size=5)
-
-
-def postgres_programs() -> Path | None:
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
-
-
-def not_here(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"in CI the store has to be tested on PostgreSQL: {reason}")
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="session")
-def postgres_folder() -> Iterator[Path]:
-    """A server that lives in its own folder and listens on a socket there and nowhere else."""
-    programs = postgres_programs()
-    if programs is None:
-        not_here("no initdb and pg_ctl on PATH or under /usr/lib/postgresql")
-    try:
-        import psycopg  # noqa: F401, PLC0415 - an extra, so it may be missing
-    except ImportError as error:
-        not_here(str(error))
-    folder = Path(tempfile.mkdtemp(prefix="recommender-pg-"))
-    as_user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "nobody")
-        as_user = {"user": "nobody", "group": folder.stat().st_gid, "extra_groups": []}
-
-    def program(name: str, *arguments: str) -> None:
-        with (folder / "log").open("ab") as log:
-            done = subprocess.run(
-                [str(programs / name), "-D", str(folder / "data"), *arguments],
-                cwd=folder,
-                env={"PATH": os.defpath, "LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                check=False,
-                **as_user,
-            )
-        assert done.returncode == 0, (folder / "log").read_text()
-
-    options = f"-c listen_addresses='' -c fsync=off -k {folder}"
-    try:
-        program("initdb", "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync")
-        program("pg_ctl", "-w", "-o", options, "-l", str(folder / "server.log"), "start")
-        yield folder
-    finally:
-        if (folder / "data" / "postmaster.pid").exists():
-            program("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'runs.db'}"
-    folder = request.getfixturevalue("postgres_folder")
-    name = f"t{uuid4().hex}"
-    psycopg = pytest.importorskip("psycopg")
-    with psycopg.connect(f"host={folder} user=tester dbname=postgres", autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    return f"postgresql://tester@/{name}?host={folder}"
 
 
 @pytest.fixture
@@ -175,10 +108,11 @@ class TestRuns:
     def test_it_survives_closing_and_opening(self, store_url: str, tmp_path: Path) -> None:
         with open_store(store_url, default_folder=tmp_path) as store:
             run_id = new_run(store)
-            added = store.add_measurement(run_id, "a", {"p95_s": 0.25}, b"samples")
+            added = store.add_measurement(run_id, "a", {"p95_s": 0.25}, b"samples", b"resources")
         with open_store(store_url, default_folder=tmp_path) as store:
             assert store.measurements(run_id) == (added,)
             assert store.samples(added.id) == b"samples"
+            assert store.resources(added.id) == b"resources"
 
     def test_the_newest_runs_come_first(self, store: Store) -> None:
         ids = [new_run(store) for _ in range(5)]
@@ -215,8 +149,8 @@ class TestRuns:
 
     def test_deleting_a_run_deletes_all_it_holds_and_nothing_else(self, store: Store) -> None:
         first, second = new_run(store), new_run(store)
-        of_first = store.add_measurement(first, "a", {"n": 1}, b"1")
-        of_second = store.add_measurement(second, "a", {"n": 2}, b"2")
+        of_first = store.add_measurement(first, "a", {"n": 1}, b"1", b"r1")
+        of_second = store.add_measurement(second, "a", {"n": 2}, b"2", b"r2")
         store.add_recommendation(first, {"rank": 1})
         store.finish(first, RunStatus.FINISHED)
         store.delete_run(first)
@@ -224,8 +158,10 @@ class TestRuns:
             store.run(first)
         with pytest.raises(UnknownMeasurement):
             store.samples(of_first.id)
+        assert store.resources(of_first.id) is None
         assert store.measurements(second) == (of_second,)
         assert store.samples(of_second.id) == b"2"
+        assert store.resources(of_second.id) == b"r2"
         assert store.add_measurement(second, "b", {}).id > of_second.id
 
     def test_the_id_of_a_deleted_measurement_is_not_used_again(self, store: Store) -> None:
@@ -428,31 +364,57 @@ class TestMeasurements:
         with pytest.raises(UnknownMeasurement):
             store.samples(none.id)
 
-    def test_the_same_measurement_again_changes_nothing(self, store: Store) -> None:
+    @pytest.mark.parametrize(
+        ("samples", "resources"), [(None, b"r"), (b"s", None), (None, b""), (b"s", os.urandom(9))]
+    )
+    def test_resources_are_kept_beside_samples_and_without_them(
+        self, store: Store, samples: bytes | None, resources: bytes | None
+    ) -> None:
         run_id = new_run(store)
-        added = store.add_measurement(run_id, "a", {"y": (2,), "x": 1}, b"s")
-        assert store.add_measurement(run_id, "a", {"x": 1, "y": [2]}, b"s") == added
+        added = store.add_measurement(run_id, "a", {}, samples, resources)
         assert store.measurements(run_id) == (added,)
+        assert added.has_samples is (samples is not None)
+        assert added.has_resources is (resources is not None)
+        assert store.resources(added.id) == resources
+
+    @pytest.mark.parametrize("resources", [None, b"r"])
+    def test_the_same_measurement_again_changes_nothing(
+        self, store: Store, resources: bytes | None
+    ) -> None:
+        run_id = new_run(store)
+        added = store.add_measurement(run_id, "a", {"y": (2,), "x": 1}, b"s", resources)
+        again = store.add_measurement(run_id, "a", {"x": 1, "y": [2]}, b"s", resources)
+        assert again == added
+        assert store.measurements(run_id) == (added,)
+        assert store.resources(added.id) == resources
 
     @pytest.mark.parametrize(
-        ("document", "samples"),
+        ("document", "samples", "resources"),
         [
-            ({"x": 2}, b"s"),
-            ({"x": 1.0}, b"s"),
-            ({"x": True}, b"s"),
-            ({}, b"s"),
-            ({"x": 1}, b"t"),
-            ({"x": 1}, None),
+            ({"x": 2}, b"s", b"r"),
+            ({"x": 1.0}, b"s", b"r"),
+            ({"x": True}, b"s", b"r"),
+            ({}, b"s", b"r"),
+            ({"x": 1}, b"t", b"r"),
+            ({"x": 1}, None, b"r"),
+            ({"x": 1}, b"s", b"q"),
+            ({"x": 1}, b"s", None),
+            ({"x": 1}, b"r", b"s"),
         ],
     )
     def test_another_measurement_under_the_same_key_is_refused(
-        self, store: Store, document: dict[str, Any], samples: bytes | None
+        self,
+        store: Store,
+        document: dict[str, Any],
+        samples: bytes | None,
+        resources: bytes | None,
     ) -> None:
         run_id = new_run(store)
-        added = store.add_measurement(run_id, "a", {"x": 1}, b"s")
+        added = store.add_measurement(run_id, "a", {"x": 1}, b"s", b"r")
         with pytest.raises(MeasurementConflict, match="'a'"):
-            store.add_measurement(run_id, "a", document, samples)
+            store.add_measurement(run_id, "a", document, samples, resources)
         assert store.measurements(run_id) == (added,)
+        assert (store.samples(added.id), store.resources(added.id)) == (b"s", b"r")
 
     @settings(
         deadline=None,
@@ -565,7 +527,8 @@ class TestCompany:
             while True:
                 step += 1
                 samples = str(step).encode() * 50_000
-                store.add_measurement(run.id, str(step), {"step": step}, samples)
+                resources = str(step).encode() * 500
+                store.add_measurement(run.id, str(step), {"step": step}, samples, resources)
                 print(step, flush=True)
             """,
             store_url,
@@ -585,6 +548,7 @@ class TestCompany:
             for each in kept:
                 assert each.document == {"step": int(each.key)}
                 assert store.samples(each.id) == each.key.encode() * 50_000
+                assert store.resources(each.id) == each.key.encode() * 500
             assert store.run(run_id).status is RunStatus.INTERRUPTED
             assert store.claim(run_id, this_process()).status is RunStatus.RUNNING
             store.add_measurement(run_id, "the next", {})
@@ -601,7 +565,7 @@ class TestOpening:
             with pytest.raises(StoreTooNew) as caught:
                 open_store(store_url, default_folder=tmp_path)
             assert "schema 9999" in str(caught.value)
-            assert "up to 0001" in str(caught.value)
+            assert f"up to {SHIPPED.newest}" in str(caught.value)
             assert "--upgrade" in str(caught.value.hint)
             assert caught.value.exit_code == 1
             assert store.run(run_id).id == run_id

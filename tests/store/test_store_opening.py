@@ -27,12 +27,14 @@ from recommender.store.opening import open_at
 from recommender.store.schema import SHIPPED, VERSION_TABLE, Migrations
 from recommender.store.tables import METADATA
 
-SECOND_REVISION = """
+NEXT = f"{int(SHIPPED.newest) + 1:04}"
+
+NEXT_REVISION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "{revision}"
+down_revision = "{down_revision}"
 
 
 def upgrade():
@@ -63,7 +65,7 @@ def backups(folder: Path) -> list[Path]:
 
 @pytest.fixture
 def old_store(tmp_path: Path) -> Path:
-    """A store of revision 0001 with a measured run in it."""
+    """A store of the newest revision there is, with a measured run in it."""
     path = tmp_path / "runs.db"
     with open_store(path, default_folder=tmp_path) as store:
         run = store.create_run("quick", None, {}, {}, this_process())
@@ -71,15 +73,16 @@ def old_store(tmp_path: Path) -> Path:
     return path
 
 
-def two_revisions(tmp_path: Path, more: str = "") -> Migrations:
+def one_more_revision(tmp_path: Path, more: str = "") -> Migrations:
     folder = tmp_path / "migrations"
     shutil.copytree(
         Path(str(shipped_migrations.__file__)).parent,
         folder,
         ignore=shutil.ignore_patterns("__pycache__"),
     )
-    (folder / "versions" / "0002_cost.py").write_text(SECOND_REVISION.format(more=more))
-    return Migrations(revisions=("0001", "0002"), folder=str(folder))
+    source = NEXT_REVISION.format(revision=NEXT, down_revision=SHIPPED.newest, more=more)
+    (folder / "versions" / f"{NEXT}_cost.py").write_text(source)
+    return Migrations(revisions=(*SHIPPED.revisions, NEXT), folder=str(folder))
 
 
 class TestWhere:
@@ -205,14 +208,14 @@ class TestUpgrades:
         self, old_store: Path, tmp_path: Path
     ) -> None:
         location = locate(old_store, default_folder=tmp_path)
-        with open_at(location, two_revisions(tmp_path)) as store:
+        with open_at(location, one_more_revision(tmp_path)) as store:
             run = store.run("latest")
             (measurement,) = store.measurements(run.id)
             assert store.samples(measurement.id) == b"samples"
-        assert revision_of(old_store) == "0002"
+        assert revision_of(old_store) == NEXT
         (copy,) = backups(tmp_path)
-        assert copy.name.startswith("runs.db.revision-0001-")
-        assert revision_of(copy) == "0001"
+        assert copy.name.startswith(f"runs.db.revision-{SHIPPED.newest}-")
+        assert revision_of(copy) == SHIPPED.newest
         with open_store(copy, default_folder=tmp_path) as store:
             assert store.run("latest") == run
             assert store.measurements(run.id) == (measurement,)
@@ -220,7 +223,10 @@ class TestUpgrades:
     def test_an_upgraded_store_is_not_upgraded_again(
         self, old_store: Path, tmp_path: Path
     ) -> None:
-        location, migrations = locate(old_store, default_folder=tmp_path), two_revisions(tmp_path)
+        location, migrations = (
+            locate(old_store, default_folder=tmp_path),
+            one_more_revision(tmp_path),
+        )
         open_at(location, migrations).close()
         open_at(location, migrations).close()
         assert len(backups(tmp_path)) == 1
@@ -229,17 +235,20 @@ class TestUpgrades:
         self, old_store: Path, tmp_path: Path
     ) -> None:
         location = locate(old_store, default_folder=tmp_path)
-        with open_at(location, two_revisions(tmp_path)) as store, store._writing() as connection:
+        with (
+            open_at(location, one_more_revision(tmp_path)) as store,
+            store._writing() as connection,
+        ):
             assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
 
     def test_an_upgrade_that_fails_leaves_the_old_store(
         self, old_store: Path, tmp_path: Path
     ) -> None:
-        failing = two_revisions(tmp_path, more='op.execute("INSERT INTO nowhere VALUES (1)")')
+        failing = one_more_revision(tmp_path, more='op.execute("INSERT INTO nowhere VALUES (1)")')
         location = locate(old_store, default_folder=tmp_path)
         with pytest.raises(StoreError, match="nowhere"):
             open_at(location, failing)
-        assert revision_of(old_store) == "0001"
+        assert revision_of(old_store) == SHIPPED.newest
         with closing(sqlite3.connect(old_store)) as database:
             columns = {row[1] for row in database.execute("PRAGMA table_info(runs)")}
         assert "cost_usd" not in columns
@@ -247,7 +256,7 @@ class TestUpgrades:
             assert len(store.runs()) == 1
 
     def test_an_upgrade_that_orphans_rows_is_undone(self, old_store: Path, tmp_path: Path) -> None:
-        careless = two_revisions(tmp_path, more='op.execute("DELETE FROM runs")')
+        careless = one_more_revision(tmp_path, more='op.execute("DELETE FROM runs")')
         location = locate(old_store, default_folder=tmp_path)
         with pytest.raises(StoreUnreadable, match="belong to no run"):
             open_at(location, careless)
