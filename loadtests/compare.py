@@ -22,7 +22,7 @@ from loadtests.queueing import tail_inflation, warmup_length
 from loadtests.samples import Samples, ratio_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -32,7 +32,6 @@ __all__ = [
     "Comparison",
     "Difference",
     "compare",
-    "counted",
 ]
 
 Subject = Literal["latency", "errors", "throughput"]
@@ -112,11 +111,6 @@ class Comparison(BaseModel):
         ]
         known = [each for each in undecided if each is not None]
         return max(known) if known and len(known) == len(undecided) else None
-
-
-def counted(samples: Samples, shadows: Collection[int]) -> Samples:
-    """What users were answered: without the shadow copies."""
-    return Samples(samples.records[~np.isin(samples.records["variant"], list(shadows))])
 
 
 def compare(

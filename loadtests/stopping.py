@@ -85,9 +85,15 @@ class StopRules(BaseModel):
     @field_validator("latency")
     @classmethod
     def _is_latency(cls, text: str | None) -> str | None:
-        if text is not None and parse_slo(text).error_rate is not None:
-            raise UsageError(
-                f"{text!r} limits latencies and errors in one", hint="give error_rate a line"
+        if text is None:
+            return None
+        try:
+            found = parse_slo(text)
+        except UsageError as error:
+            raise ValueError(f"{error}; {error.hint}") from error
+        if found.error_rate is not None:
+            raise ValueError(
+                f"{text!r} limits latencies and errors in one: give error_rate a line"
             )
         return text
 

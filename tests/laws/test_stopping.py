@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from loadtests.errors import UsageError
 from loadtests.queueing import sojourns
 from loadtests.runner import Progress
 from loadtests.samples import RECORD, Outcome
@@ -276,5 +275,5 @@ def test_rules_that_say_nothing_are_refused(given):
 
 @pytest.mark.parametrize("text", ["fast", "p95<1s, error_rate<1%"])
 def test_a_latency_limit_is_latencies_alone(text):
-    with pytest.raises(UsageError):
+    with pytest.raises(ValidationError, match=r"latenc|not understood"):
         StopRules(latency=text)
