@@ -26,12 +26,13 @@ from loadtests.ladder import (
     service_model,
 )
 from loadtests.measurement import judge_measurement
+from loadtests.placement import Placement, place_run, placement, rate_of
 from loadtests.slo import Verdict
 from loadtests.steps import OpenStep
 from loadtests.watch import floor_requests
 
 if TYPE_CHECKING:
-    from loadtests.measurement import Measurement
+    from loadtests.queueing import LatencyCurve
     from loadtests.slo import LatencyObjective, Objective, Slo
     from loadtests.steps import Step
 
@@ -50,6 +51,7 @@ BISECTED_TO = 0.05
 CONFIRMED_FROM = 0.8
 CLIFF_FROM = 0.9  # of the saturated throughput
 STEEP = CLIFF_FROM / (1 - CLIFF_FROM)
+SURPRISING = 0.6  # of the latency that the model expects at a rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class SearchSettings:
 
     closed_requests, closed_s: each rung of the ladder ends at the first of them. confirm_s: the
     longest open-loop run. most_concurrency: the last rung. most_open: the most open-loop runs.
-    confidence: of the interval that the model gives.
+    confidence: of the interval that the model gives. climbs: where the confirming run was far
+    faster than the model said, look above the model's boundary too, rather than stand by it.
     """
 
     closed_requests: int = 500
@@ -67,6 +70,7 @@ class SearchSettings:
     most_concurrency: int = 64
     most_open: int = 4
     confidence: float = 0.8
+    climbs: bool = False
     seed: int = 1
 
     @property
@@ -179,11 +183,20 @@ def _answer(history: tuple[Evidence, ...], ladder: list[Evidence], context: _Con
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the ladder tells. best_s: as in Capacity."""
+    """What the ladder tells. best_s: as in Capacity. curve: the model's, in mean service times."""
 
     model: ServiceModel
+    curve: LatencyCurve
     boundary: _Boundary
     best_s: float
+
+    def is_surprised_by(self, run: Evidence) -> bool:
+        """Was the run surely far faster than the model expects at its rate?"""
+        quantile = self.boundary.binding.quantile
+        seen_s = run.measurement.latency_at(quantile).high
+        utilization = np.array(rate_of(run) / self.model.saturation_rps)
+        expected_s = float(self.curve.at(utilization, quantile)) * self.model.mean_s
+        return seen_s is not None and seen_s < SURPRISING * expected_s
 
     def capacity(self, rate_rps: float, between: tuple[float, float], basis: str) -> Capacity:
         low, high = between
@@ -195,8 +208,10 @@ def _place(
     history: tuple[Evidence, ...], ladder: list[Evidence], context: _Context
 ) -> Step | Capacity:
     model = service_model(ladder)
-    boundary = _boundary(model, context.slo, context.settings)
-    known = _Known(model, boundary, _best_s(ladder, context.slo))
+    quantiles = tuple(sorted({each.quantile for each in context.slo.latency}))
+    curve = model.curve(quantiles, context.settings.seed)
+    boundary = _boundary(model, curve, context.slo, context.settings)
+    known = _Known(model, curve, boundary, _best_s(ladder, context.slo))
     if boundary.value <= 0:
         return known.capacity(0.0, (0.0, boundary.high), "none")
     opened = [each for each in history if isinstance(each.step, OpenStep)]
@@ -204,10 +219,10 @@ def _place(
     return _told(found, opened, context.slo) if isinstance(found, Capacity) else found
 
 
-def _boundary(model: ServiceModel, slo: Slo, settings: SearchSettings) -> _Boundary:
+def _boundary(
+    model: ServiceModel, curve: LatencyCurve, slo: Slo, settings: SearchSettings
+) -> _Boundary:
     """Where the simulated latency reaches each objective; the tightest counts."""
-    quantiles = tuple(sorted({each.quantile for each in slo.latency}))
-    curve = model.curve(quantiles, settings.seed)
     allowed = np.array(
         [
             curve.largest_utilization(each.quantile, each.limit_s / model.mean_s)
@@ -233,8 +248,10 @@ def _best_s(ladder: list[Evidence], slo: Slo) -> float:
 def _confirm(opened: list[Evidence], known: _Known, context: _Context) -> Step | Capacity:
     """The model's boundary stands until a run below it misses; then runs alone place it."""
     settings, boundary = context.settings, known.boundary
-    found = _placement(opened, context.slo)
+    found = placement(opened, context.slo)
     exhausted = len(opened) >= settings.most_open or not context.may_measure
+    if settings.climbs and _is_model_too_slow(opened, found, known):
+        return _climb(found, known, settings, exhausted=exhausted)
     if found.missed is None or found.missed >= boundary.value:
         low = max(boundary.low, found.met)
         value = max(boundary.value, low)
@@ -252,18 +269,37 @@ def _confirm(opened: list[Evidence], known: _Known, context: _Context) -> Step |
     return _open_step(found.middle, known.model, settings)
 
 
+def _is_model_too_slow(opened: list[Evidence], found: Placement, known: _Known) -> bool:
+    """It is, when the fastest rate that met the SLO met it far better than the model expects."""
+    above_model = found.missed is None or found.missed > known.boundary.value
+    return above_model and any(
+        rate_of(each) == found.met and known.is_surprised_by(each) for each in opened
+    )
+
+
+def _climb(
+    found: Placement, known: _Known, settings: SearchSettings, *, exhausted: bool
+) -> Step | Capacity:
+    """Between the highest rate that met the SLO and the lowest that missed, or saturation."""
+    top = known.model.saturation_rps if found.missed is None else found.missed
+    middle = (found.met + top) / 2
+    if exhausted or top - found.met <= BISECTED_TO * top:
+        return known.capacity(max(middle, found.met), (found.met, max(top, found.met)), "bisected")
+    return _open_step(middle, known.model, settings)
+
+
 def _is_tried(rate_rps: float, opened: list[Evidence]) -> bool:
     """A run so near would say the same again."""
-    return any(math.isclose(rate_rps, _rate(each), rel_tol=BISECTED_TO) for each in opened)
+    return any(math.isclose(rate_rps, rate_of(each), rel_tol=BISECTED_TO) for each in opened)
 
 
 def _told(capacity: Capacity, opened: list[Evidence], slo: Slo) -> Capacity:
     """With what fails first, and how steeply."""
-    verdicts = [(each, _place_run(each.measurement, slo)) for each in opened]
+    verdicts = [(each, place_run(each.measurement, slo)) for each in opened]
     met = [each for each, verdict in verdicts if verdict is Verdict.MET]
     missed = [each for each, verdict in verdicts if verdict is Verdict.MISSED]
-    lowest = min(missed, key=_rate, default=None)
-    highest = max(met, key=_rate, default=None)
+    lowest = min(missed, key=rate_of, default=None)
+    highest = max(met, key=rate_of, default=None)
     breach = _first_breach(capacity, lowest, slo)
     return replace(
         capacity, first_breach=breach, cliff=_cliff(capacity, highest, lowest, tightest(slo))
@@ -288,71 +324,18 @@ def _cliff(
     saturation_rps = capacity.model.saturation_rps
     if capacity.rate_rps >= CLIFF_FROM * saturation_rps:
         return Cliff("saturation", saturation_rps)
-    if met is None or missed is None or _rate(missed) <= _rate(met):
+    if met is None or missed is None or rate_of(missed) <= rate_of(met):
         return None
     if missed.measurement.over_saturated:
-        is_near = _rate(met) >= CLIFF_FROM * _rate(missed)
-        return Cliff("overload", _rate(missed)) if is_near else None
+        is_near = rate_of(met) >= CLIFF_FROM * rate_of(missed)
+        return Cliff("overload", rate_of(missed)) if is_near else None
     before, after = (
         each.measurement.latency_at(objective.quantile).value for each in (met, missed)
     )
     if before is None or after is None or not 0 < before < after:
         return None
-    elasticity = math.log(after / before) / math.log(_rate(missed) / _rate(met))
-    return Cliff("jump", _rate(missed)) if elasticity >= STEEP else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Placement:
-    """Requests per second: met and missed surely, and as the estimates alone would have it.
-
-    met: the highest, 0 for none. missed: the lowest, None for none.
-    """
-
-    met: float
-    missed: float | None
-    leans_met: float
-    leans_missed: float
-
-    @property
-    def middle(self) -> float:
-        """Never a rate that was tried before, whether that run decided anything or not."""
-        return (self.leans_met + self.leans_missed) / 2
-
-
-def _placement(opened: list[Evidence], slo: Slo) -> _Placement:
-    verdicts = {_rate(each): _place_run(each.measurement, slo) for each in opened}
-    met = max((rate for rate, verdict in verdicts.items() if verdict is Verdict.MET), default=0.0)
-    missed = [rate for rate, verdict in verdicts.items() if verdict is Verdict.MISSED]
-    tried = {_rate(each): _leans_met(each.measurement, slo) for each in opened}
-    above = min((rate for rate, leans in tried.items() if not leans and rate > met), default=met)
-    below = max((rate for rate, leans in tried.items() if leans and rate < above), default=met)
-    return _Placement(met, min(missed, default=None), max(met, below), above)
-
-
-def _rate(evidence: Evidence) -> float:
-    return evidence.step.rate_rps if isinstance(evidence.step, OpenStep) else 0.0
-
-
-def _place_run(measured: Measurement, slo: Slo) -> Verdict:
-    """UNKNOWN places nothing.
-
-    Whether so few requests fail as the SLO allows takes more requests than one run has; errors
-    place a run only where they surely miss it, and are judged over all runs in the end.
-    """
-    verdicts = {judge_measurement(measured, each) for each in slo.objectives}
-    if Verdict.MISSED in verdicts:
-        return Verdict.MISSED
-    latencies = {judge_measurement(measured, each) for each in slo.latency}
-    return Verdict.MET if latencies == {Verdict.MET} else Verdict.UNKNOWN
-
-
-def _leans_met(measured: Measurement, slo: Slo) -> bool:
-    """By the estimates, whatever their intervals."""
-    estimates = [(measured.latency_at(each.quantile).value, each.limit_s) for each in slo.latency]
-    if slo.error_rate is not None:
-        estimates.append((measured.error_ratio.value, slo.error_rate.limit_ratio))
-    return all(value is not None and value <= limit for value, limit in estimates)
+    elasticity = math.log(after / before) / math.log(rate_of(missed) / rate_of(met))
+    return Cliff("jump", rate_of(missed)) if elasticity >= STEEP else None
 
 
 def _confirming_rate(model: ServiceModel, boundary: _Boundary, settings: SearchSettings) -> float:

@@ -1,4 +1,4 @@
-"""The user's limits on a run: time, requests, money, latency, errors, and knowing enough.
+"""The user's limits on a run: time, requests, latency, errors, and knowing enough.
 
 Requests that ended since the last look are looked at once, so that a watch over a million requests
 costs no more for each than one over a thousand.
@@ -65,7 +65,6 @@ class StopRules(BaseModel):
     answered, and stay so; users who wait for their answers make no such backlog.
     confidence: ends the run when the claimed quantile's 95 % interval reaches no further than this
     share of the quantile to either side.
-    seconds_paid: what the money allowed for this run buys.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
@@ -80,7 +79,6 @@ class StopRules(BaseModel):
     error_rate: float | None = Field(default=None, gt=0, lt=1)
     over_saturation: bool = True
     confidence: float | None = Field(default=None, gt=0, lt=1)
-    seconds_paid: float | None = Field(default=None, gt=0)
 
     @field_validator("latency")
     @classmethod
@@ -138,10 +136,8 @@ class StopRules(BaseModel):
             yield _Confidence(self.confidence, quantile, rho)
 
     def _limits(self) -> Iterable[Part]:
-        if self.seconds_paid is not None:
-            yield _Seconds(self.seconds_paid, "money", "s are paid for")
         if self.max_duration_s is not None:
-            yield _Seconds(self.max_duration_s, "max-duration", "s were allowed")
+            yield _Duration(self.max_duration_s)
         if self.max_requests is not None:
             yield _Requests(self.max_requests)
         if self.max_invocations_per_minute is not None:
@@ -163,15 +159,13 @@ class _News:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seconds:
+class _Duration:
     limit_s: float
-    word: str
-    said: str
 
     def __call__(self, progress: Progress) -> str | None:
         if progress.elapsed_s < self.limit_s:
             return None
-        return f"{self.word}: {self.limit_s:g} {self.said}"
+        return f"max-duration: {self.limit_s:g} s were allowed"
 
 
 @dataclass(frozen=True, slots=True)

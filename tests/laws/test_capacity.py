@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -151,6 +151,35 @@ def test_a_cliff_that_the_model_cannot_see_is_found_by_bisection(seed):
     assert capacity.low_rps < capacity.rate_rps < capacity.high_rps
     assert capacity.high_rps - capacity.low_rps < 0.3 * 90
     assert 2 <= len(opened(history)) <= SETTINGS.most_open
+
+
+@dataclass(frozen=True)
+class StumblingAtFirst(SimulatedServer):
+    """Now and then a request sent alone takes ten times as long; nothing does afterwards."""
+
+    def take(self, step, objectives, decided_by=()):
+        taken = super().take(step, objectives, decided_by)
+        if not isinstance(step, ClosedStep) or step.concurrency > 1:
+            return taken
+        service_s = taken.service_s.copy()
+        service_s[::40] *= 10
+        return Evidence(step, taken.measurement, service_s)
+
+
+def test_a_run_far_faster_than_the_model_says_sends_the_search_above_it():
+    """M/D/1 of 100 requests a second: p95 is 60 ms at 74 (7 simulated runs of 40,000 requests)."""
+    server, slo = StumblingAtFirst(1, 0.01, 0.0, seed=3), parse_slo("p95<60ms")
+    misled, _ = search(server, slo)
+    found, history = search(server, slo, replace(SETTINGS, climbs=True))
+    assert misled.high_rps < found.low_rps or misled.rate_rps < 0.9 * found.rate_rps
+    assert found.low_rps <= 74 <= found.high_rps
+    assert len(opened(history)) <= SETTINGS.most_open
+
+
+def test_where_the_model_is_right_nothing_is_looked_for_above_it():
+    server, slo = SimulatedServer(4, 0.02, 0.25, seed=1), parse_slo("p95<40ms")
+    climbing = replace(SETTINGS, climbs=True)
+    assert as_figures(search(server, slo, climbing)[0]) == as_figures(search(server, slo)[0])
 
 
 def test_where_the_model_is_right_one_run_confirms_it():

@@ -75,7 +75,7 @@ def test_a_lost_worker_is_named_with_what_it_did_not_send():
     assert found["workers"].status is Status.INVALID
     assert "two" in found["workers"].found
     assert "3.2 s" in found["workers"].found
-    assert "70 were not sent" in found["workers"].found
+    assert "70 of its 100 requests were not sent" in found["workers"].found
 
 
 def test_samples_that_did_not_arrive_are_a_fault():

@@ -124,6 +124,9 @@ def test_failures_are_never_faster_than_the_server():
     taken = run()
     taken.samples.records["outcome"][:100] = Outcome.BROKEN
     assert taken.error_ratio(0.95) == math.inf
+    figures = judging.queued(taken)
+    assert [figure.reached for figure in figures] == [None, None]
+    assert figures[0].note == "100 requests failed"
 
 
 def test_a_figure_of_an_invalid_run_is_not_reached_whatever_it_shows():
