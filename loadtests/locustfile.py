@@ -1,147 +1,165 @@
 """The load generator: the only module that imports Locust, and a program of its own.
 
-`python -m loadtests.locustfile` reads jobs, one JSON object a line, and answers in JSON lines.
 Locust patches the standard library on import, and any other work in its process is measurement
 error, so it shares a process with nothing. It sends and judges nothing: Locust's own statistics
 round to two digits.
 
-Jobs      {"job": "open" | "closed" | "stop" | "quit", …} (`Job` in loadtests.runner)
-Answers   ready, started, progress (four a second), finished, failed
-Samples   fixed-size records (`loadtests.samples.RECORD`), appended to the file the job names
+    python -m loadtests.locustfile alone                      sends by itself
+    python -m loadtests.locustfile master HOST PORT           sends nothing; has workers send
+    python -m loadtests.locustfile worker HOST PORT NAME S    sends what its master says
+
+Jobs      one JSON object a line on stdin, to alone and master: {"job": "load" | "stop" | "quit",
+          …} (`Share.read` says what a load holds); to the master also "gone": a local worker's
+          process ended. The end of stdin is the end of the program, a worker's too.
+Answers   JSON lines on stdout: ready, started, progress (four a second), finished, failed; of the
+          master also crew (who is there) and refused; of a worker joined, working, idle, ended
+Samples   blocks of `generator.recording.RECORD`, appended to the file the job names: by a lone
+          generator itself, of workers by their master, as they arrive (generator.crew says how)
 """
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import json
 import os
 import resource
-import struct
+import socket
 import sys
 import time
 from http.client import HTTPException
-from pathlib import Path
+from select import POLLIN
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import gevent
 import gevent.os
-import numpy as np
+import locust.runners
+from gevent import monkey
 from gevent import socket as gevent_socket
-from gevent.queue import Queue
-from geventhttpclient import HTTPClient
-from locust import FastHttpUser, task
+from gevent.event import Event
+from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
+from geventhttpclient.response import HTTPSocketPoolResponse
+from locust import User, task
 from locust.env import Environment
+from locust.exception import RPCError
 from locust.log import setup_logging
 
+from loadtests.generator.alone import Alone
+from loadtests.generator.generating import Generator
+from loadtests.generator.lines import CannotServe, json_lines, say
+from loadtests.generator.master import Master
+from loadtests.generator.precise_timer import PreciseTimer
+from loadtests.generator.recording import Outcome, Recorder
+from loadtests.generator.unread import Unread
+from loadtests.generator.worker import Worker
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-PROGRESS_EVERY_S = 0.25
-LEAD_IN_S = 0.05  # so that the first request is not late for want of a running loop
-RECORD = struct.Struct("<qqqqHHHHQ")
+    from loadtests.generator.shares import Share
+
+WELCOME_WITHIN_S = 5.0
+REST_S = 0.01  # of a user whose connection failed: it must not try a million times a second
+BLOCK_BYTES = 65536
 OK_CLASS = 2  # of HTTP statuses
-SUCCEEDED, REFUSED, BROKEN, TIMED_OUT, DROPPED, UNFINISHED = range(6)
+SUCCEEDED, REFUSED, BROKEN, TIMED_OUT, DROPPED, UNFINISHED = map(int, Outcome)
 
 
-class PreciseTimer:
-    """Sleeps to an absolute time by timerfd: epoll's own time-out counts whole milliseconds."""
+class _Kept:
+    """Connections kept for the next request, the latest first.
 
-    def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        nonblocking_cloexec = 0o4000 | 0o2000000
-        self._fd = self._libc.timerfd_create(1, nonblocking_cloexec)
-        if self._fd < 0:
-            raise OSError(ctypes.get_errno(), "timerfd_create failed")
-        self._hub = gevent.get_hub()
-        self._watcher = self._hub.loop.io(self._fd, 1)
+    Whoever sends keeps within the number of connections; there is nothing to wait for here.
+    """
 
-    def sleep_until(self, monotonic_s: float) -> None:
-        seconds = int(monotonic_s)
-        when = struct.pack("qqqq", 0, 0, seconds, int((monotonic_s - seconds) * 1e9))
-        if self._libc.timerfd_settime(self._fd, 1, when, None) != 0:
-            raise OSError(ctypes.get_errno(), "timerfd_settime failed")
-        self._hub.wait(self._watcher)
-        os.read(self._fd, 8)
+    def __init__(self, host: str, port: int, timeout_s: float) -> None:
+        super().__init__(
+            host, port, host, port, connection_timeout=timeout_s, network_timeout=timeout_s
+        )  # type: ignore[call-arg] # of the pools this stands before
+        self._kept: list[Any] = []
+        self._poll = monkey.get_original("select", "poll")
 
+    def get_socket(self) -> Any:  # noqa: ANN401 - gevent's
+        while self._kept:
+            connection = self._kept.pop()
+            if self._is_quiet(connection):
+                return connection
+            connection.close()
+        return self._create_socket()  # type: ignore[attr-defined] # the pool's
 
-class Recorder:
-    """Samples in memory until the next flush; the time in flight counted apart from them."""
+    def return_socket(self, sock: Any) -> None:  # noqa: ANN401
+        self._kept.append(sock)
 
-    def __init__(self, file: str, start_s: float) -> None:
-        self._file = Path(file).open("ab", buffering=0)  # noqa: SIM115 - open for the whole job
-        self._pending = bytearray()
-        self.start_s = start_s
-        self.counts = [0] * 6
-        self.in_flight = 0
-        self.in_flight_s = 0.0
-        self._changed_s = start_s
+    def release_socket(self, sock: Any) -> None:  # noqa: ANN401
+        sock.close()
 
-    def change_in_flight(self, now_s: float, change: int) -> None:
-        self.in_flight_s += self.in_flight * (now_s - self._changed_s)
-        self._changed_s = now_s
-        self.in_flight += change
-
-    def add(
-        self,
-        times: tuple[float, float, float, float],
-        status: int,
-        payload: int,
-        outcome: int,
-        size: int,
-    ) -> None:
-        start_s = self.start_s
-        due, sent, first, done = times
-        self.counts[outcome] += 1
-        self._pending += RECORD.pack(
-            round((due - start_s) * 1e6), round((sent - start_s) * 1e6),
-            round((first - start_s) * 1e6), round((done - start_s) * 1e6),
-            status, payload, outcome, 0, size,
-        )  # fmt: skip
-
-    def flush(self) -> None:
-        if self._pending:
-            self._file.write(self._pending)
-            self._pending.clear()
+    def after_connect(self, sock: Any) -> None:  # noqa: ANN401
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def close(self) -> None:
-        self.flush()
-        self._file.close()
+        while self._kept:
+            self._kept.pop().close()
+
+    def _is_quiet(self, connection: Any) -> bool:  # noqa: ANN401
+        """A server that closed it, or speaks unasked, makes it readable."""
+        poll = self._poll()
+        poll.register(connection.fileno(), POLLIN)
+        return not poll.poll(0)
+
+
+class _PlainConnections(_Kept, ConnectionPool): ...
+
+
+class _SecureConnections(_Kept, SSLConnectionPool): ...
+
+
+def connections(base_url: str, timeout_s: float) -> _PlainConnections | _SecureConnections:
+    url = urlsplit(base_url)
+    is_secure = url.scheme == "https"
+    kind = _SecureConnections if is_secure else _PlainConnections
+    return kind(url.hostname or "", url.port or (443 if is_secure else 80), timeout_s)
 
 
 class Load:
-    """One job: its connections, its reused greenlets, its samples."""
+    """One share of one job: its connections, its reused greenlets, its samples."""
 
-    def __init__(self, user: ScheduleUser, job: dict[str, Any]) -> None:
-        self.user, self.job = user, job
-        self.client = HTTPClient.from_url(
-            job["base_url"],
-            concurrency=job["pool"],
-            connection_timeout=job["timeout_s"],
-            network_timeout=job["timeout_s"],
-            headers={"Content-Type": job["content_type"]},
-        )
-        self.bodies = [_read(file) for file in job["payload_files"]]
-        self.path = job["path"]
+    def __init__(self, share: Share, hand_on: Callable[[bytes], object]) -> None:
+        self.share, self._hand_on = share, hand_on
+        self.connections = [connections(each, share.timeout_s) for each in share.base_urls]
+        self.heads = [share.heads(each) for each in share.base_urls]
         self.idle: list[gevent.Greenlet] = []
         self.greenlets: list[gevent.Greenlet] = []
-        self.pending: dict[int, tuple[float, float, int]] = {}
+        self.pending: dict[int, tuple[float, float, int, int]] = {}
         self.stopping = False
+        self.drain_s = share.drain_s
         self.handed_over = 0  # to a greenlet that has not begun to send
-        self.recorder = Recorder(job["samples_file"], time.perf_counter() + LEAD_IN_S)
+        self.timer = PreciseTimer(gevent.get_hub())
+        self.over = Event()
 
-    def send(self, due_s: float, payload: int) -> None:
+    def run(self, start_s: float, report: Callable[[float, int, int], None]) -> None:
+        """Until all is sent and answered, or given up."""
+        self.report = report
+        self.recorder = Recorder(start_s, self._hand_on)
+        try:
+            self.open_loop() if self.share.loop == "open" else self.closed_loop()
+        finally:
+            self._drain()
+
+    def halt(self, within_s: float) -> None:
+        """Nothing new from now on; what is in flight has `within_s` to be answered."""
+        self.stopping, self.drain_s = True, min(self.drain_s, within_s)
+        self.timer.wake()
+        self.over.set()
+
+    def send(self, due_s: float, payload: int, variant: int) -> int:
         """One request, recorded however it ends."""
         recorder, clock = self.recorder, time.perf_counter
         key = id(gevent.getcurrent())
         sent_s = clock()
         first_s, status, outcome, size = sent_s, 0, BROKEN, 0
         recorder.change_in_flight(sent_s, 1)
-        self.pending[key] = (due_s, sent_s, payload)
+        self.pending[key] = (due_s, sent_s, payload, variant)
         try:
-            response = self.client.request("POST", self.path, body=self.bodies[payload])
+            response = self._ask(payload, variant)
             first_s = clock()
-            status = response.status_code
+            status = response.get_code()
             size = len(response.read())
             outcome = SUCCEEDED if status // 100 == OK_CLASS else REFUSED
         except (TimeoutError, gevent_socket.timeout):
@@ -151,36 +169,44 @@ class Load:
         done_s = clock()
         del self.pending[key]
         recorder.change_in_flight(done_s, -1)
-        recorder.add((due_s, sent_s, max(first_s, sent_s), done_s), status, payload, outcome, size)
-        self.user.report(done_s - due_s, size, outcome)
+        recorder.add((due_s, sent_s, first_s, done_s), status, payload, outcome, variant, size)
+        self.report(done_s - due_s, size, outcome)
+        return outcome
+
+    def _ask(self, payload: int, variant: int) -> HTTPSocketPoolResponse:
+        kept = self.connections[variant]
+        connection = kept.get_socket()
+        try:
+            connection.sendall(self.heads[variant][payload] + self.share.bodies[payload])
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it may have answered, and closed, before it had read all
+        except BaseException:
+            connection.close()
+            raise
+        return HTTPSocketPoolResponse(
+            connection, kept, block_size=BLOCK_BYTES, method="POST", headers_type=Unread
+        )
 
     def open_loop(self) -> None:
         """Walks the schedule; a request that finds all connections busy is dropped and counted."""
-        due = np.load(self.job["schedule_file"]).tolist()
-        payloads = np.load(self.job["choices_file"]).tolist()
-        timer, recorder, clock, pool = (
-            PreciseTimer(),
-            self.recorder,
-            time.perf_counter,
-            self.job["pool"],
-        )
-        start_s, loop = recorder.start_s, gevent.get_hub().loop
-        for offset_s, payload in zip(due, payloads, strict=True):
+        recorder, clock, pool = self.recorder, time.perf_counter, self.share.pool
+        start_s, loop, timer = recorder.start_s, gevent.get_hub().loop, self.timer
+        for offset_s, payload, variant in self.share.walk():
             due_s = start_s + offset_s
-            if due_s > clock():
+            if due_s > clock() and not self.stopping:
                 timer.sleep_until(due_s)
             if self.stopping:
                 return
             if recorder.in_flight + self.handed_over >= pool:
-                recorder.add((due_s, due_s, due_s, due_s), 0, payload, DROPPED, 0)
+                recorder.add((due_s, due_s, due_s, due_s), 0, payload, DROPPED, variant, 0)
             elif self.idle:
                 self.handed_over += 1
-                loop.run_callback(self.idle.pop().switch, (due_s, payload))
+                loop.run_callback(self.idle.pop().switch, (due_s, payload, variant))
             else:
                 self.handed_over += 1
-                self.greenlets.append(gevent.spawn(self._serve, (due_s, payload)))
+                self.greenlets.append(gevent.spawn(self._serve, (due_s, payload, variant)))
 
-    def _serve(self, request: tuple[float, int]) -> None:
+    def _serve(self, request: tuple[float, int, int]) -> None:
         """Sends what it is handed, again and again: a spawn for each request costs more."""
         hub = gevent.get_hub()
         while True:
@@ -190,54 +216,64 @@ class Load:
             request = hub.switch()
 
     def closed_loop(self) -> None:
-        """`concurrency` senders, each waiting for its answer; due is sent."""
-        self.left = self.job["max_requests"]
-        self.ends_s = self.recorder.start_s + self.job["max_s"]
-        choices = np.load(self.job["choices_file"]).tolist()
-        timer = PreciseTimer()
-        timer.sleep_until(self.recorder.start_s)
-        self.greenlets = [
-            gevent.spawn(self._repeat, choices, n) for n in range(self.job["concurrency"])
-        ]
-        gevent.joinall(self.greenlets)
+        """Users, each waiting for its answer, from the start of its span to its end."""
+        share, start_s = self.share, self.recorder.start_s
+        self.left = share.max_requests or 0
+        self.at_work = 1  # this one, until all the users have begun
+        self.choices = share.payloads.tolist()
+        for turn in share.spans_s[:, 0].argsort(kind="stable").tolist():
+            begin_s, end_s = start_s + share.spans_s[turn]
+            if begin_s > time.perf_counter() and not self.stopping:
+                self.timer.sleep_until(begin_s)
+            if self.stopping or self.left <= 0:
+                break
+            self.at_work += 1
+            user = int(share.users[turn])
+            self.greenlets.append(gevent.spawn(self._repeat, user, float(end_s)))
+        self._one_less()
+        self.over.wait()
 
-    def _repeat(self, choices: list[int], offset: int) -> None:
-        turn, step = offset, self.job["concurrency"]
-        while self.left > 0 and not self.stopping and time.perf_counter() < self.ends_s:
+    def _repeat(self, user: int, end_s: float) -> None:
+        """Due is sent: nobody but the user itself waits for its turn."""
+        turn, choices = user, self.choices
+        while self.left > 0 and not self.stopping and time.perf_counter() < end_s:
             self.left -= 1
-            self.send(time.perf_counter(), choices[turn % len(choices)])
-            turn += step
+            outcome = self.send(time.perf_counter(), choices[turn % len(choices)], 0)
+            turn += self.share.all_users
+            if outcome == BROKEN:
+                gevent.sleep(REST_S)
+        self._one_less()
 
-    def drain(self, limit_s: float) -> None:
+    def _one_less(self) -> None:
+        self.at_work -= 1
+        if not self.at_work:
+            self.over.set()
+
+    def _drain(self) -> None:
         """Waits for what is in flight; what is left then is unfinished."""
-        ends_s = time.perf_counter() + limit_s
-        while (self.pending or self.handed_over) and time.perf_counter() < ends_s:
+        began_s = time.perf_counter()
+        while self.pending or self.handed_over:
+            if time.perf_counter() - began_s > self.drain_s:
+                break
             gevent.sleep(0.005)
+        gevent.killall(self.greenlets, block=True)
         now_s = time.perf_counter()
-        unfinished = list(self.pending.values())
-        gevent.killall(self.greenlets, block=False)
-        for due_s, sent_s, payload in unfinished:
+        for due_s, sent_s, payload, variant in self.pending.values():
             self.recorder.change_in_flight(now_s, -1)
-            self.recorder.add((due_s, sent_s, sent_s, now_s), 0, payload, UNFINISHED, 0)
-        self.recorder.close()
-        self.client.close()
+            instants = (due_s, sent_s, sent_s, now_s)
+            self.recorder.add(instants, 0, payload, UNFINISHED, variant, 0)
+        for kept in self.connections:
+            kept.close()
+        self.timer.close()
 
 
-class ScheduleUser(FastHttpUser):
-    """Locust's one user: it walks the schedule of the job it was started for."""
-
-    abstract = False
-    host = "http://127.0.0.1"
+class ScheduleUser(User):
+    """Locust's one user in a process that sends: it performs job after job."""
 
     @task
     def run_job(self) -> None:
-        """Waits for the next job; Locust calls it again after each."""
-        engine: Engine = self.environment.engine
-        load = engine.begin(self, engine.jobs.get())
-        try:
-            load.open_loop() if load.job["job"] == "open" else load.closed_loop()
-        finally:
-            engine.end(load)
+        """Locust calls it again after each."""
+        self.environment.generator.perform(self.report)
 
     def report(self, latency_s: float, size: int, outcome: int) -> None:
         """Locust's own listeners and pages still see the traffic."""
@@ -251,108 +287,113 @@ class ScheduleUser(FastHttpUser):
         )
 
 
-class Engine:
-    def __init__(self) -> None:
-        self.environment = Environment(user_classes=[ScheduleUser])
-        self.environment.engine = self  # type: ignore[attr-defined] # for the user to find
-        self.runner = self.environment.create_local_runner()
-        self.jobs: Queue[dict[str, Any]] = Queue()
-        self.load: Load | None = None
-        self.stop_reason: str | None = None
-
-    def serve(self) -> None:
-        """Until quit, or until whoever started it is gone (end of input)."""
-        self.runner.start(1, spawn_rate=1)
-        say({"event": "ready"})
-        for job in _lines(0):
-            match job["job"]:
-                case "quit":
-                    return
-                case "stop":
-                    if self.load is not None:
-                        self.load.stopping, self.stop_reason = True, job["reason"]
-                case _:
-                    self.jobs.put(job)
-
-    def begin(self, user: ScheduleUser, job: dict[str, Any]) -> Load:
-        self.stop_reason = None
-        if job.get("cores"):
-            os.sched_setaffinity(0, job["cores"])
-        gc.collect()
-        gc.freeze()
-        self.load = Load(user, job)
-        self.cpu_s, self.wall_s = cpu_seconds(), time.perf_counter()
-        say({"event": "started", "clock_s": self.load.recorder.start_s})
-        self.reporter = gevent.spawn(self.report)
-        return self.load
-
-    def report(self) -> None:
-        while self.load is not None:
-            gevent.sleep(PROGRESS_EVERY_S)
-            if self.load is not None:
-                self.load.recorder.flush()
-                say({"event": "progress", **self.figures(self.load)})
-
-    def figures(self, load: Load) -> dict[str, Any]:
-        recorder = load.recorder
-        now_s = time.perf_counter()
-        return {
-            "elapsed_s": now_s - recorder.start_s,
-            "recorded": sum(recorder.counts),
-            "in_flight": recorder.in_flight,
-            "dropped": recorder.counts[DROPPED],
-            "in_flight_s": recorder.in_flight_s,
-            "cpu_s": cpu_seconds() - self.cpu_s,
-            "wall_s": now_s - self.wall_s,
-        }
-
-    def end(self, load: Load) -> None:
-        limit_s = load.job["drain_s"]
-        load.drain(min(limit_s, 2.0) if self.stop_reason else limit_s)
-        self.load = None
-        self.reporter.kill(block=False)
-        say({"event": "finished", "stop_reason": self.stop_reason, **self.figures(load)})
-
-
-def cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def say(message: dict[str, Any]) -> None:
-    os.write(1, json.dumps(message).encode() + b"\n")
-
-
-def _read(file: str) -> bytes:
-    return Path(file).read_bytes()
-
-
-def _lines(fd: int) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """JSON objects as they arrive, while other greenlets run; ends with the input."""
-    rest = b""
+def _lines(fd: int) -> Iterator[Any]:
+    """While other greenlets run; ends with the input."""
     gevent.os.make_nonblocking(fd)
-    while block := gevent.os.nb_read(fd, 65536):
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield json.loads(line)
+    return json_lines(lambda: gevent.os.nb_read(fd, BLOCK_BYTES))
+
+
+def _tell_failures(environment: Environment, tell: Callable[[str], None]) -> None:
+    environment.events.user_error.add_listener(  # type: ignore[no-untyped-call]
+        lambda user_instance, exception, tb: tell(f"{type(exception).__name__}: {exception}")  # noqa: ARG005 - Locust's names
+    )
+
+
+def serve_alone() -> None:
+    environment = Environment(user_classes=[ScheduleUser])
+    runner = environment.create_local_runner()
+    alone = Alone(_generator(environment, Alone.REPORT_EVERY_S), say)
+    _tell_failures(environment, lambda text: say({"event": "failed", "message": text}))
+    runner.start(1, spawn_rate=1)
+    alone.serve(_lines(0))
+
+
+def serve_master(host: str, port: int) -> None:
+    """SystemExit or RPCError, by its version: Locust's words for a port that is taken."""
+    try:
+        runner = Environment(user_classes=[ScheduleUser]).create_master_runner(host, port)
+    except (SystemExit, RPCError) as error:
+        raise CannotServe(f"port {port} of {host} cannot be listened on: is it taken?") from error
+    master = Master(runner, say, gevent.sleep)
+    gevent.spawn(master.conduct).link_exception(
+        lambda greenlet: _give_up(f"{type(greenlet.exception).__name__}: {greenlet.exception}")
+    )
+    say({"event": "ready", "port": runner.server.port})
+    master.serve(_lines(0))
+    runner.quit()
+
+
+def serve_worker(host: str, port: int, name: str, wait_s: float) -> None:
+    """A master that is not there yet is waited for."""
+    environment = Environment(user_classes=[ScheduleUser])
+    gevent.spawn(_end_with_input, environment)
+    try:
+        socket.getaddrinfo(host, port)
+    except socket.gaierror as error:
+        raise CannotServe(f"there is no host {host} ({error.strerror})") from error
+    locust.runners.CONNECT_TIMEOUT = 1
+    locust.runners.CONNECT_RETRY_COUNT = int(wait_s)
+    try:
+        runner = environment.create_worker_runner(host, port)
+    except ConnectionError as error:
+        raise CannotServe(f"nothing answered at {host}:{port} within {wait_s:.0f} s") from error
+    worker = Worker(runner, _generator(environment, Worker.REPORT_EVERY_S), name, say)
+    _tell_failures(environment, worker.fail)
+    runner.spawn_users({ScheduleUser.__name__: 1})
+    worker.greet()
+    gevent.spawn_later(WELCOME_WITHIN_S, worker.expect_welcome)
+    runner.greenlet.join()
+    if worker.failed is not None:
+        raise CannotServe(worker.failed)
+    say({"event": "ended"})
+
+
+def _generator(environment: Environment, report_every_s: float) -> Generator:
+    generator = Generator(Load, environment.stats, report_every_s)
+    environment.generator = generator  # type: ignore[attr-defined] # for the user to find
+    return generator
+
+
+def _end_with_input(environment: Environment) -> None:
+    """Whoever started this process is gone, or wants it to be; the master is told."""
+    for _ in _lines(0):
+        pass
+    environment.events.quitting.fire(environment=environment)  # type: ignore[no-untyped-call]
+    gevent.sleep(0.1)
+    os._exit(0)
+
+
+def _give_up(message: str) -> None:
+    say({"event": "failed", "message": message})
+    os._exit(1)
 
 
 def main() -> None:
     setup_logging("WARNING")  # type: ignore[no-untyped-call]
-    engine = Engine()
-    failing: Callable[[Exception], None] = lambda error: say(  # noqa: E731 - one use
-        {"event": "failed", "message": f"{type(error).__name__}: {error}"}
-    )
-    engine.environment.events.user_error.add_listener(  # type: ignore[no-untyped-call]
-        lambda user_instance, exception, tb: failing(exception)  # noqa: ARG005 - Locust's names
-    )
+    locust.runners.HEARTBEAT_INTERVAL = Worker.HEARTBEAT_EVERY_S  # type: ignore[assignment]
+    locust.runners.MASTER_HEARTBEAT_TIMEOUT = Worker.MASTER_SILENT_S
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))  # one a connection
     try:
-        engine.serve()
+        _serve(sys.argv[1:])
+    except CannotServe as error:
+        _give_up(str(error))
     except (OSError, ValueError, KeyError) as error:
-        failing(error)
+        _give_up(f"{type(error).__name__}: {error}")
     sys.stdout.flush()
     os._exit(0)  # greenlets still sending must not hold the program
+
+
+def _serve(given: list[str]) -> None:
+    match given:
+        case ["alone"]:
+            serve_alone()
+        case ["master", host, port]:
+            serve_master(host, int(port))
+        case ["worker", host, port, name, wait_s]:
+            serve_worker(host, int(port), name, float(wait_s))
+        case _:
+            raise ValueError(f"{given} is no way to start a load generator")
 
 
 if __name__ == "__main__":

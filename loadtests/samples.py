@@ -5,6 +5,7 @@ On disk and in the store samples are columns of differences, deflated: about 8 b
 Format history
 1 (0.1.0): b"RSMP", version, count; then deflated, bytes of equal significance side by side, the
   columns due (differences), late, wait, read, status, payload, outcome, bytes.
+2 (0.2.0): a column variant before bytes; in format 1 all are of variant 0.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import math
 import struct
 import zlib
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ import numpy as np
 from scipy.stats import binom, norm
 
 from loadtests.errors import LoadTestError
+from loadtests.generator.recording import RECORD, Outcome
 from loadtests.slo import Bound
 
 if TYPE_CHECKING:
@@ -28,31 +29,16 @@ if TYPE_CHECKING:
 
 __all__ = ["RECORD", "Outcome", "Samples", "quantile_bound", "ratio_bound"]
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"RSMP"
 RANK_SLACK = 1e-9  # 0.55 * 100 is a little more than 55 in floating point
 HEADER = struct.Struct("<4sHQ")
 
-# As the engine writes them: microseconds from the start of the schedule.
-RECORD = np.dtype(
-    [
-        ("due_us", "<i8"), ("sent_us", "<i8"), ("first_byte_us", "<i8"), ("done_us", "<i8"),
-        ("status", "<u2"), ("payload", "<u2"), ("outcome", "<u2"), ("spare", "<u2"),
-        ("bytes", "<u8"),
-    ]
-)  # fmt: skip
-
-
-PLAIN = ("status", "payload", "outcome", "bytes")  # stored as they are, after the four times
-
-
-class Outcome(IntEnum):
-    SUCCEEDED = 0
-    REFUSED = 1  # answered with something else than 2xx
-    BROKEN = 2  # no answer: connection refused, reset or ended early
-    TIMED_OUT = 3
-    DROPPED = 4  # due, never sent: the pool was full
-    UNFINISHED = 5  # sent, unanswered when the run was stopped
+# Stored as they are, after the four times; by format.
+PLAIN = {
+    1: ("status", "payload", "outcome", "bytes"),
+    2: ("status", "payload", "outcome", "variant", "bytes"),
+}
 
 
 @dataclass(frozen=True)
@@ -98,6 +84,25 @@ class Samples:
         sent = self.records[self.is_sent]
         return np.asarray((sent["sent_us"] - sent["due_us"]) / 1e6)
 
+    def of_variant(self, variant: int) -> Samples:
+        """Those sent, or due to be sent, to that destination; in due order as these are."""
+        return Samples(self.records[self.records["variant"] == variant])
+
+    def not_cut_off(self) -> Samples:
+        """Of a run that was stopped: those that had time to be answered.
+
+        The stop leaves the slow ones of the last moments unanswered and the quick ones not, so
+        those moments go: all that was due later than the longest answer took before the end. What
+        is unfinished in the rest had longer than any answer took, and is the server's doing.
+        """
+        if self.unfinished == 0:
+            return self
+        records = self.records
+        answered = records[np.isin(records["outcome"], (Outcome.SUCCEEDED, Outcome.REFUSED))]
+        longest_us = np.max(answered["done_us"] - answered["due_us"], initial=0)
+        ended_us = np.max(records["done_us"])
+        return Samples(records[records["due_us"] <= ended_us - longest_us])
+
     @property
     def failed(self) -> int:
         return len(self) - self.succeeded - self.dropped - self.unfinished
@@ -125,7 +130,7 @@ class Samples:
             records["sent_us"] - records["due_us"],
             records["first_byte_us"] - records["sent_us"],
             records["done_us"] - records["first_byte_us"],
-            *(records[name] for name in PLAIN),
+            *(records[name] for name in PLAIN[VERSION]),
         )
         body = b"".join(np.ascontiguousarray(column, "<i8").tobytes() for column in columns)
         return HEADER.pack(MAGIC, VERSION, len(records)) + zlib.compress(_shuffled(body), 6)
@@ -139,26 +144,26 @@ class Samples:
             raise LoadTestError("these bytes are not samples") from error
         if magic != MAGIC:
             raise LoadTestError("these bytes are not samples")
-        if version != VERSION:
+        if version not in PLAIN:
             raise LoadTestError(
                 f"the samples are of format {version}; this version reads up to {VERSION}",
                 hint="upgrade inference-recommender",
             )
         try:
             body = _unshuffled(zlib.decompress(data[HEADER.size :]))
-            columns = np.frombuffer(body, "<i8").reshape(4 + len(PLAIN), count)
+            columns = np.frombuffer(body, "<i8").reshape(4 + len(PLAIN[version]), count)
         except (zlib.error, ValueError) as error:
             raise LoadTestError(f"the samples are damaged: {error}") from error
-        return cls(_records(columns))
+        return cls(_records(columns, PLAIN[version]))
 
 
-def _records(columns: NDArray[np.int64]) -> NDArray[np.void]:
+def _records(columns: NDArray[np.int64], plain: tuple[str, ...]) -> NDArray[np.void]:
     records = np.zeros(columns.shape[1], RECORD)
     records["due_us"] = np.cumsum(columns[0])
     records["sent_us"] = records["due_us"] + columns[1]
     records["first_byte_us"] = records["sent_us"] + columns[2]
     records["done_us"] = records["first_byte_us"] + columns[3]
-    for name, column in zip(PLAIN, columns[4:], strict=True):
+    for name, column in zip(plain, columns[4:], strict=True):
         records[name] = column
     return records
 

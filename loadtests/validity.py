@@ -18,13 +18,22 @@ if TYPE_CHECKING:
 
     from loadtests.samples import Samples
 
-__all__ = ["Fault", "GeneratorFacts", "Status", "Validity", "check_closed", "check_open"]
+__all__ = [
+    "Fault",
+    "GeneratorFacts",
+    "Status",
+    "Validity",
+    "WorkerFacts",
+    "check_closed",
+    "check_open",
+]
 
 OFFERED_TOLERANCE = 0.02
 LATENESS_SHARE = 0.10
 LATENESS_FLOOR_S = 0.001
 GENERATOR_CPU = 0.75
 NEIGHBOUR_SHARE = 0.12
+HOST_SLOWDOWN = 1.15  # of 218 pairs on a quiet machine, 0.9 % lay above
 LITTLE_TOLERANCE = 0.05
 FEWEST_IN_TAIL = 10
 
@@ -63,19 +72,47 @@ class Validity(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """One process that sent.
+
+    requests: that were its to send; None of a closed loop, which sends as many as are answered.
+    lost_after_s: when it was given up, None if it stayed. samples_missing: recorded by it and not
+    arrived; blocks_missing: gaps in their sequence.
+    """
+
+    name: str
+    requests: int | None
+    sent: int
+    cpu_s: float
+    wall_s: float
+    lateness_p99_s: float | None = None
+    lost_after_s: float | None = None
+    samples_missing: int = 0
+    blocks_missing: int = 0
+
+    @property
+    def busy(self) -> float:
+        return self.cpu_s / self.wall_s if self.wall_s > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorFacts:
     """What the load generator says of itself.
 
-    cpu_s over wall_s: its share of one core. in_flight_s: integral of requests in flight over
-    time, counted apart from the samples.
+    cpu_s: of all its processes on this machine, over wall_s. in_flight_s: integral of requests in
+    flight over time, counted apart from the samples. workers: of each process that sent.
     """
 
     cpu_s: float
     wall_s: float
     in_flight_s: float
+    workers: tuple[WorkerFacts, ...] = ()
 
     @property
     def busy(self) -> float:
+        """The share of one core; of several workers, the busiest one's."""
+        if self.workers:
+            return max(each.busy for each in self.workers)
         return self.cpu_s / self.wall_s if self.wall_s > 0 else 0.0
 
 
@@ -86,6 +123,7 @@ class OpenEvidence:
     samples: all of the run. steady: without the warm-up. due: how many the schedule held.
     over_saturated: the server fell behind for good, so dropped requests are its doing.
     neighbour_share: of the target's cores, used by other programs; None where that cannot be told.
+    host_slowdown: CPU-seconds of a fixed piece of work after the run over those before it.
     """
 
     samples: Samples
@@ -96,6 +134,7 @@ class OpenEvidence:
     over_saturated: bool
     stopped_early: bool
     neighbour_share: float | None = None
+    host_slowdown: float | None = None
 
 
 def check_open(evidence: OpenEvidence) -> Validity:
@@ -104,7 +143,10 @@ def check_open(evidence: OpenEvidence) -> Validity:
         _lateness,
         _dropped,
         lambda each: _generator(each.generator),
+        lambda each: _workers(each.generator),
+        lambda each: _gaps(each.generator),
         lambda each: _neighbours(each.neighbour_share),
+        lambda each: _host(each.host_slowdown),
         _little,
         _tail,
         _steady,
@@ -113,10 +155,19 @@ def check_open(evidence: OpenEvidence) -> Validity:
 
 
 def check_closed(
-    samples: Samples, generator: GeneratorFacts, neighbour_share: float | None = None
+    samples: Samples,
+    generator: GeneratorFacts,
+    neighbour_share: float | None = None,
+    host_slowdown: float | None = None,
 ) -> Validity:
     """A closed loop claims throughput and service time, no latency quantile."""
-    found = (_generator(generator), _neighbours(neighbour_share))
+    found = (
+        _generator(generator),
+        _workers(generator),
+        _gaps(generator),
+        _neighbours(neighbour_share),
+        _host(host_slowdown),
+    )
     faults = [fault for fault in found if fault is not None]
     if samples.succeeded < FEWEST_IN_TAIL:
         faults.append(
@@ -189,6 +240,43 @@ def _generator(generator: GeneratorFacts) -> Fault | None:
     )
 
 
+def _workers(generator: GeneratorFacts) -> Fault | None:
+    lost = [each for each in generator.workers if each.lost_after_s is not None]
+    if not lost:
+        return None
+    return Fault(
+        check="workers",
+        status=Status.INVALID,
+        found="; ".join(_loss(each) for each in lost),
+        advice="the load was not what was asked from then on: run it again, and see that the "
+        "workers and the network between them last",
+    )
+
+
+def _loss(worker: WorkerFacts) -> str:
+    said = f"worker {worker.name} was lost after {worker.lost_after_s:.1f} s"
+    if worker.requests is None:
+        return f"{said}; its users sent nothing more"
+    unsent = worker.requests - worker.sent
+    return f"{said}; {unsent} of its {worker.requests} requests were not sent or not reported"
+
+
+def _gaps(generator: GeneratorFacts) -> Fault | None:
+    lacking = [each for each in generator.workers if each.samples_missing or each.blocks_missing]
+    if not lacking:
+        return None
+    return Fault(
+        check="gaps",
+        status=Status.INVALID,
+        found="; ".join(
+            f"{each.samples_missing} samples of worker {each.name} did not arrive "
+            f"({each.blocks_missing} gaps)"
+            for each in lacking
+        ),
+        advice="what was measured is incomplete: run it again",
+    )
+
+
 def _neighbours(share: float | None) -> Fault | None:
     """A core that others use is not the size it stands for."""
     if share is None or share <= NEIGHBOUR_SHARE:
@@ -198,6 +286,19 @@ def _neighbours(share: float | None) -> Fault | None:
         status=Status.INVALID,
         found=f"other programs used {share:.0%} of the target's cores",
         advice="stop them, or measure on a quiet machine",
+    )
+
+
+def _host(slowdown: float | None) -> Fault | None:
+    """Another guest of the hypervisor, or a lower clock: the kernel's counters show neither."""
+    if slowdown is None or 1 / HOST_SLOWDOWN <= slowdown <= HOST_SLOWDOWN:
+        return None
+    return Fault(
+        check="host",
+        status=Status.INVALID,
+        found=f"a fixed piece of work took {slowdown:.2f} times as much CPU time after the run as "
+        "before it",
+        advice="the machine itself changed its speed: run it again, or on a machine of your own",
     )
 
 

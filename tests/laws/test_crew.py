@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.crew import Clock, Intake
-from loadtests.recording import RECORD, LatenessCounts, Outcome, Recorder
+from loadtests.generator.crew import Clock, Intake
+from loadtests.generator.recording import RECORD, LatenessCounts, Outcome, Recorder
 from loadtests.samples import Samples
 from loadtests.validity import (
     GeneratorFacts,

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from loadtests.crew import PROTOCOL, boot_id
-from loadtests.master import Master
-from loadtests.recording import RECORD, Outcome
-from loadtests.shares import Share
+from loadtests.generator.crew import PROTOCOL, boot_id
+from loadtests.generator.master import Master
+from loadtests.generator.recording import RECORD, Outcome
+from loadtests.generator.shares import Share
 
 
 class Wire:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-import loadtests.bodies
-from loadtests import sample_archive
+import loadtests.payloads.bodies
 from loadtests.errors import UsageError
 from loadtests.payloads import PayloadArchive, PayloadFiles, PayloadSource, read_workload
-from loadtests.sample_archive import read_archive
+from loadtests.payloads import archive as sample_archive
+from loadtests.payloads.archive import read_archive
 
 SOURCES = TypeAdapter(list[PayloadSource])
 
@@ -287,7 +287,7 @@ def test_a_generator_with_too_few_bodies_says_how_many_it_has():
 
 
 def test_bodies_that_take_too_much_memory_are_refused(monkeypatch):
-    monkeypatch.setattr(loadtests.bodies, "MOST_BYTES", 1000)
+    monkeypatch.setattr(loadtests.payloads.bodies, "MOST_BYTES", 1000)
     assert len(bodies({"random_bytes": 100, "count": 10})) == 10
     with pytest.raises(UsageError, match="11 payloads of bytes take more than") as caught:
         workload({"random_bytes": 100, "count": 11})

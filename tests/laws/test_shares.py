@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.shares import Share, core_sets, parts
+from loadtests.generator.shares import Share, core_sets, parts
 
 
 def open_share(count, pool=8, cores=None):
