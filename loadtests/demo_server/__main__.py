@@ -38,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="demo_server",
         description="A server of known service times, behind /ping and /invocations.",
-        epilog="GET /truth tells what happened, POST /truth/reset forgets it.",
+        epilog="GET /truth tells what happened (as JSON; as one array: GET /truth?format=npy), "
+        "POST /truth/reset forgets it.",
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1")
@@ -47,12 +48,19 @@ def _parser() -> argparse.ArgumentParser:
     add("--service", default=default.service, metavar="LAW", help=GRAMMAR)
     add("--seed", type=int, default=default.seed)
     add("--stall", metavar="EVERY_S:FOR_S", help="no work for FOR_S at the end of every EVERY_S")
+    add("--cliff", metavar="N:FACTOR", help="services FACTOR times as long above N in the system")
+    add("--drift", dest="drift_per_hour", type=float, default=0.0, metavar="RATIO_PER_HOUR",
+        help="growth of the mean service time")  # fmt: skip
+    add("--leak", dest="leak_bytes", type=int, default=0, metavar="BYTES", help="each invocation")
     add("--error-rate", type=float, default=0.0, metavar="RATIO", help="answered with 500")
+    add("--error-burst", metavar="EVERY_S:FOR_S", help="500 for FOR_S at the end of every EVERY_S")
     add("--fail-after", type=int, metavar="N", help="die with status 1 after N invocations")
     add("--ping-delay", dest="ping_delay_s", type=float, default=0.0, metavar="S")
     add("--ping-status", type=int, default=default.ping_status, metavar="CODE")
     add("--setup", dest="setup_s", type=float, default=0.0, metavar="S", help="before it listens")
     add("--queue-limit", type=int, metavar="N", help="503 when N are waiting already")
+    add("--truth-limit", type=int, default=default.truth_limit, metavar="N",
+        help="requests that GET /truth remembers, 64 bytes each")  # fmt: skip
     add("--log", metavar="FILE", help="one JSON line per invocation")
     return parser
 

@@ -7,18 +7,22 @@ queue, when the first has been answered.
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
 
+from loadtests.demo_server.truth import TAG_BYTES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Connection", "Request", "answer_bytes"]
+__all__ = ["Connection", "Head", "Request", "answer_bytes", "head_reader"]
 
 HEAD_LIMIT_BYTES = 64 * 1024
 BODY_LIMIT_BYTES = 64 * 1024**2
+HEADS_KEPT = 1024  # a load generator sends the same head again and again
 HEAD_END = b"\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -26,11 +30,12 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Request(NamedTuple):
     method: str
     path: str
-    tag: str | None
+    query: str
+    tag: bytes
     keep_alive: bool
 
 
-class _Head(NamedTuple):
+class Head(NamedTuple):
     request: Request
     body_bytes: int
     expects_continue: bool
@@ -43,10 +48,13 @@ class _Refused(Exception):  # noqa: N818 - the name says what happened
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, handle: Callable[[Connection, Request], None]) -> None:
+    def __init__(
+        self, handle: Callable[[Connection, Request], None], read_head: Callable[[bytes], Head]
+    ) -> None:
         self._handle = handle
+        self._read_head = read_head
         self._received = bytearray()
-        self._head: _Head | None = None
+        self._head: Head | None = None
         self._answering: Request | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -66,12 +74,16 @@ class Connection(asyncio.Protocol):
 
     def answer(self, status: int, body: bytes, content_type: str = "application/json") -> None:
         """To the request that was handed on last. The caller may have gone in the meantime."""
+        keep_alive = self._answering is not None and self._answering.keep_alive
+        self.send(_answer_head(status, len(body), content_type, keep_alive=keep_alive), body)
+
+    def send(self, *pieces: bytes) -> None:
+        """As `answer`, with what `answer_bytes` made before."""
         request, self._answering = self._answering, None
         if self._transport is None or request is None:
             return
-        self._transport.write(
-            answer_bytes(status, body, content_type, keep_alive=request.keep_alive)
-        )
+        for piece in pieces:
+            self._transport.write(piece)
         if not request.keep_alive:
             self._transport.close()
         elif self._received:
@@ -96,7 +108,7 @@ class Connection(asyncio.Protocol):
                 return None
             if not 0 <= end <= HEAD_LIMIT_BYTES:
                 raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            self._head = _parse_head(bytes(self._received[:end]))
+            self._head = self._read_head(bytes(self._received[:end]))
             del self._received[: end + len(HEAD_END)]
             if self._head.expects_continue and self._transport is not None:
                 self._transport.write(CONTINUE)
@@ -118,15 +130,24 @@ class Connection(asyncio.Protocol):
 def answer_bytes(
     status: int, body: bytes, content_type: str = "application/json", *, keep_alive: bool = True
 ) -> bytes:
+    return _answer_head(status, len(body), content_type, keep_alive=keep_alive) + body
+
+
+def _answer_head(status: int, body_bytes: int, content_type: str, *, keep_alive: bool) -> bytes:
     phrase = HTTPStatus(status).phrase
     connection = "keep-alive" if keep_alive else "close"
     return (
         f"HTTP/1.1 {int(status)} {phrase}\r\nContent-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: {connection}\r\n\r\n"
-    ).encode() + body
+        f"Content-Length: {body_bytes}\r\nConnection: {connection}\r\n\r\n"
+    ).encode()
 
 
-def _parse_head(head: bytes) -> _Head:
+def head_reader() -> Callable[[bytes], Head]:
+    """Reads what comes before a body; the last heads read are remembered."""
+    return lru_cache(HEADS_KEPT)(_parse_head)
+
+
+def _parse_head(head: bytes) -> Head:
     first, *lines = head.decode("latin-1").split("\r\n")
     try:
         method, path, protocol = first.split(" ")
@@ -142,9 +163,13 @@ def _parse_head(head: bytes) -> _Head:
         raise _Refused(HTTPStatus.LENGTH_REQUIRED)
     wish = headers.get("connection", "").lower()
     keep_alive = wish == "keep-alive" if protocol == "HTTP/1.0" else wish != "close"
-    request = Request(method, path.partition("?")[0], headers.get("x-tag"), keep_alive)
+    path, _, query = path.partition("?")
+    tag = headers.get("x-tag", "").encode("latin-1")
+    if len(tag) > TAG_BYTES:
+        raise _Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    request = Request(method, path, query, tag, keep_alive)
     expects_continue = headers.get("expect", "").lower() == "100-continue"
-    return _Head(request, _body_bytes(headers.get("content-length", "0")), expects_continue)
+    return Head(request, _body_bytes(headers.get("content-length", "0")), expects_continue)
 
 
 def _body_bytes(content_length: str) -> int:

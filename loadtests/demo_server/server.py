@@ -8,17 +8,15 @@ import heapq
 import json
 import signal
 import time
-from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import count
 from typing import TYPE_CHECKING, TextIO
 
-import numpy as np
-
-from loadtests.demo_server.connection import Connection, Request
-from loadtests.demo_server.service_times import endless_draws
+from loadtests.demo_server.connection import Connection, Request, answer_bytes, head_reader
+from loadtests.demo_server.faults import INJECTED, OK, Faults
 from loadtests.demo_server.timer import Alarm
-from loadtests.demo_server.virtual_queue import StallSchedule, VirtualQueue
+from loadtests.demo_server.truth import CLOCK, TruthRing, rows_as_json
+from loadtests.demo_server.virtual_queue import VirtualQueue
 
 if TYPE_CHECKING:
     from loadtests.demo_server import DemoServer
@@ -26,48 +24,37 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 DIED = 1
-CLOCK = "CLOCK_MONOTONIC"  # Python's time.monotonic, and on Linux its time.perf_counter too
-ANSWER = b'{"predictions": [0]}'
-INJECTED_ERROR = b'{"error": "injected"}'
-QUEUE_FULL = b'{"error": "queue full"}'
-
-
-@dataclass(slots=True)
-class TrueRequest:
-    """Instants on CLOCK. One turned away never starts; sent_s is None until it is answered."""
-
-    tag: str | None
-    status: int
-    arrival_s: float
-    start_s: float | None
-    finish_s: float | None
-    sent_s: float | None = None
-
-    def as_json(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.__slots__}
+TURNED_AWAY = 503
+BODIES = {
+    OK: b'{"predictions": [0]}',
+    INJECTED: b'{"error": "injected"}',
+    TURNED_AWAY: b'{"error": "queue full"}',
+}
 
 
 class Server:
     def __init__(self, settings: DemoServer, loop: asyncio.AbstractEventLoop) -> None:
-        services, errors = np.random.SeedSequence(settings.seed).spawn(2)
         self._settings = settings
         self._loop = loop
-        self._service_times_s = endless_draws(
-            settings.service_time, np.random.default_rng(services)
-        )
-        self._errors = np.random.default_rng(errors)
+        self._faults = Faults(settings)
         self._queue = VirtualQueue(
             settings.servers,
-            stall=None if settings.stall is None else StallSchedule.parse(settings.stall),
+            stall=settings.stalls,
             waiting_limit=settings.queue_limit,
+            cliff=settings.cliff_edge,
         )
-        self._origin_s = time.monotonic()  # stalls are counted from here
+        self._origin_s = time.monotonic()  # periods are counted from here
         self._alarm = Alarm(loop, self._release)
         self._set_for_s: float | None = None
-        self._due: list[tuple[float, int, Connection, TrueRequest]] = []
+        self._due: list[tuple[float, int, Connection, bytes, int]] = []
         self._order = count()
-        self._truth: list[TrueRequest] = []
+        self._truth = TruthRing(settings.truth_limit)
         self._answered = 0
+        self._answers = {
+            (status, keep_alive): answer_bytes(status, body, keep_alive=keep_alive)
+            for status, body in BODIES.items()
+            for keep_alive in (True, False)
+        }
         self._log: TextIO | None = None
         self.ended: asyncio.Future[int] = loop.create_future()
         if settings.log is not None:
@@ -90,9 +77,10 @@ class Server:
                 delay_s = self._settings.ping_delay_s
                 self._loop.call_later(delay_s, connection.answer, self._settings.ping_status, b"")
             case "GET", "/truth":
-                connection.answer(HTTPStatus.OK, self._truth_json())
+                self._tell(connection, request.query)
             case "POST", "/truth/reset":
-                self._truth = []
+                self._truth.reset()
+                self._faults.begin_again(time.monotonic() - self._origin_s)
                 connection.answer(HTTPStatus.OK, b"{}")
             case _, ("/invocations" | "/ping" | "/truth" | "/truth/reset"):
                 connection.answer(HTTPStatus.METHOD_NOT_ALLOWED, b'{"error": "method"}')
@@ -100,41 +88,31 @@ class Server:
                 connection.answer(HTTPStatus.NOT_FOUND, b'{"error": "path"}')
 
     def _invoke(self, connection: Connection, request: Request, now_s: float) -> None:
-        arrival_s = now_s - self._origin_s
+        origin_s = self._origin_s
+        arrival_s = now_s - origin_s
         fail_after = self._settings.fail_after
         if fail_after is not None and self._answered >= fail_after:
             self.end(DIED)
             return
+        self._faults.leak()
         if self._queue.is_full(arrival_s):
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            rejected = TrueRequest(request.tag, status, now_s, None, None)
-            self._truth.append(rejected)
-            self._reply(connection, rejected, now_s)
+            number = self._truth.add(request.tag, TURNED_AWAY, now_s)
+            self._reply(connection, self._answers[TURNED_AWAY, request.keep_alive], number, now_s)
             return
-        passage = self._queue.admit(arrival_s, next(self._service_times_s))
-        true_request = TrueRequest(
-            request.tag,
-            self._drawn_status(),
-            now_s,
-            self._origin_s + passage.start_s,
-            self._origin_s + passage.finish_s,
-        )
-        self._truth.append(true_request)
-        finish_s = self._origin_s + passage.finish_s
-        heapq.heappush(self._due, (finish_s, next(self._order), connection, true_request))
+        passage = self._queue.admit(arrival_s, self._faults.service_s(arrival_s))
+        status = self._faults.status(arrival_s)
+        finish_s = origin_s + passage.finish_s
+        number = self._truth.add(request.tag, status, now_s, origin_s + passage.start_s, finish_s)
+        answer = self._answers[status, request.keep_alive]
+        heapq.heappush(self._due, (finish_s, next(self._order), connection, answer, number))
         self._set_alarm()
-
-    def _drawn_status(self) -> int:
-        rate = self._settings.error_rate
-        is_error = rate > 0 and self._errors.random() < rate
-        return HTTPStatus.INTERNAL_SERVER_ERROR if is_error else HTTPStatus.OK
 
     def _release(self) -> None:
         self._set_for_s = None
         now_s = time.monotonic()
         while self._due and self._due[0][0] <= now_s:
-            _, _, connection, true_request = heapq.heappop(self._due)
-            self._reply(connection, true_request, now_s)
+            _, _, connection, answer, number = heapq.heappop(self._due)
+            self._reply(connection, answer, number, now_s)
             now_s = time.monotonic()
         self._set_alarm()
 
@@ -143,19 +121,22 @@ class Server:
             self._set_for_s = self._due[0][0]
             self._alarm.set(self._set_for_s)
 
-    def _reply(self, connection: Connection, true_request: TrueRequest, now_s: float) -> None:
-        match true_request.status:
-            case HTTPStatus.OK:
-                body = ANSWER
-            case HTTPStatus.SERVICE_UNAVAILABLE:
-                body = QUEUE_FULL
-            case _:
-                body = INJECTED_ERROR
-        true_request.sent_s = now_s
+    def _reply(self, connection: Connection, answer: bytes, number: int, now_s: float) -> None:
+        self._truth.sent(number, now_s)
         self._answered += 1
         if self._log is not None:
-            self._log.write(json.dumps(true_request.as_json()) + "\n")
-        connection.answer(true_request.status, body)
+            for line in rows_as_json(self._truth.row(number)):
+                self._log.write(json.dumps(line) + "\n")
+        connection.send(answer)
+
+    def _tell(self, connection: Connection, query: str) -> None:
+        match query:
+            case "" | "format=json":
+                connection.answer(HTTPStatus.OK, self._truth_json())
+            case "format=npy":
+                connection.answer(HTTPStatus.OK, self._truth.as_npy(), "application/x-npy")
+            case _:
+                connection.answer(HTTPStatus.BAD_REQUEST, b'{"error": "format is json or npy"}')
 
     def _truth_json(self) -> bytes:
         service = self._settings.service_time
@@ -166,7 +147,8 @@ class Server:
             "mean_service_s": service.mean_s,
             "service_cv": service.cv,
             "origin_s": self._origin_s,
-            "requests": [true_request.as_json() for true_request in self._truth],
+            "forgotten": self._truth.forgotten,
+            "requests": rows_as_json(self._truth.rows()),
         }
         return json.dumps(document).encode()
 
@@ -178,10 +160,11 @@ async def serve(settings: DemoServer, host: str, port: int) -> int:
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.end, 0)
+        read_head = head_reader()
         listener = await loop.create_server(
-            lambda: Connection(server.handle), host, port, backlog=1024
+            lambda: Connection(server.handle, read_head), host, port, backlog=1024
         )
-        # Requests leave no cycles, and a collection that walks the truth stops everything for ms.
+        # Requests leave no cycles, and a collection stops everything for as long as it takes.
         gc.disable()
         try:
             return await server.ended

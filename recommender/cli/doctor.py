@@ -10,15 +10,18 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtests.environment import utc_now
+from loadtests.generator_bench import run_bench
 from loadtests.journal import Journal
 from loadtests.validity import Status
 from pricing import load_book
+from recommender.cli.bench_tables import bench_shown
 from recommender.cli.places import data_folder, journal_folder
 from recommender.cli.progress import progress_shown
 from recommender.doctor import Level, examine
 from recommender.self_test import run_self_test
 
 if TYPE_CHECKING:
+    from loadtests.generator_bench import Bench
     from recommender.doctor import Finding
     from recommender.self_test import Comparison
 
@@ -33,15 +36,24 @@ WRONG = 4
     "--duration-s", type=click.FloatRange(2, 600), default=60.0, show_default=True,
     help="Of the shortest case of the self-test; the four take 8 times that.",
 )  # fmt: skip
+@click.option(
+    "--bench-generator", is_flag=True, help="Measure the load generator, beside others (3 min)."
+)
 @click.option("--json", "as_json", is_flag=True, help="As JSON, to stdout.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-def doctor_command(*, self_test: bool, duration_s: float, as_json: bool, quiet: bool) -> None:
+def doctor_command(
+    *, self_test: bool, duration_s: float, bench_generator: bool, as_json: bool, quiet: bool
+) -> None:
     """Say what this machine can do: limits, containers, GPU, AWS credentials, price-book age.
 
     --self-test measures queues whose latencies are known by theory and prints the error of each
     quantile; it exits with 4 when one is neither within 10 % nor inside its stated interval.
     "added" is what the instrument itself adds: measured less the server's own log of the same
     requests.
+
+    --bench-generator measures the load generator itself on the built-in server, each on a core of
+    its own, and beside it wrk, k6 and stock Locust where they are installed; it exits with 4 when
+    a goal was missed.
     """
     journal = Journal(journal_folder())
     findings = examine(data_folder(), journal, load_book(), utc_now().date())
@@ -49,25 +61,33 @@ def doctor_command(*, self_test: bool, duration_s: float, as_json: bool, quiet: 
     if self_test:
         with progress_shown(quiet=quiet, color=True) as progress:
             rows = run_self_test(journal, duration_s, progress)
+    bench: Bench | None = None
+    if bench_generator:
+        with progress_shown(quiet=quiet, color=True) as progress:
+            bench = run_bench(journal, progress)
     if as_json:
-        click.echo(json.dumps(_document(findings, rows), indent=2))
+        click.echo(json.dumps(_document(findings, rows, bench), indent=2))
     else:
         console = Console(highlight=False)
         console.print(_findings(findings))
         if rows:
             console.print(_comparisons(rows))
-    sys.exit(WRONG if any(not row.is_right for row in rows) else 0)
+        if bench is not None:
+            console.print(bench_shown(bench))
+    is_good = all(row.is_right for row in rows) and (bench is None or bench.is_good)
+    sys.exit(0 if is_good else WRONG)
 
 
 def _document(
-    findings: tuple[Finding, ...], rows: tuple[Comparison, ...]
-) -> dict[str, list[dict[str, object]]]:
+    findings: tuple[Finding, ...], rows: tuple[Comparison, ...], bench: Bench | None
+) -> dict[str, object]:
     return {
         "findings": [asdict(finding) for finding in findings],
         "self_test": [
             asdict(row) | {"error_ratio": row.error_ratio, "is_right": row.is_right}
             for row in rows
         ],
+        "generator_bench": None if bench is None else bench.as_json(),
     }
 
 

@@ -12,9 +12,11 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 
+import psutil
 import pytest
 
 from loadtests.demo_server import DemoServer
+from loadtests.demo_server.truth import forget_truth, read_truth, rows_as_json
 from loadtests.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -119,6 +121,88 @@ def test_service_times_are_those_of_the_seed_whatever_the_client_does():
         again = services_s(port)
     assert first == pytest.approx(again, abs=1e-8)
     assert fmean(first) != pytest.approx(first[0])
+
+
+def test_the_truth_can_be_had_as_an_array():
+    with serving(servers=4, service="exp:0.002") as (port, _):
+        for number in range(20):
+            call(port, "POST", "/invocations", tag=f"n{number}")
+        rows = read_truth(f"http://127.0.0.1:{port}")
+        assert rows_as_json(rows) == truth(port)["requests"]
+        assert rows["tag"].tolist() == [b"n%d" % number for number in range(20)]
+        forget_truth(f"http://127.0.0.1:{port}")
+        assert len(read_truth(f"http://127.0.0.1:{port}")) == 0
+        assert call(port, "GET", "/truth?format=xml")[0] == 400
+
+
+def test_what_it_remembers_is_bounded():
+    with serving(service="det:0.0005", truth_limit=5) as (port, _):
+        for number in range(8):
+            call(port, "POST", "/invocations", tag=str(number))
+        known = truth(port)
+    assert [request["tag"] for request in known["requests"]] == ["3", "4", "5", "6", "7"]
+    assert known["forgotten"] == 3
+
+
+def test_beyond_the_cliff_services_take_longer():
+    with serving(servers=8, service="det:0.3", cliff="2:2") as (port, _):
+        with ThreadPoolExecutor(5) as users:
+            list(users.map(lambda _: call(port, "POST", "/invocations"), range(5)))
+        taken_s = [r["finish_s"] - r["start_s"] for r in truth(port)["requests"]]
+    assert taken_s == pytest.approx([0.3, 0.3, 0.6, 0.6, 0.6], abs=1e-6)
+
+
+def test_service_times_drift_from_the_start_or_the_last_reset():
+    def grown(known, since_s):
+        """Service time over what the law says, and what the drift says: 100 % in a second."""
+        for request in known["requests"]:
+            expected = 1 + (request["arrival_s"] - since_s)
+            assert (request["finish_s"] - request["start_s"]) / 0.001 == pytest.approx(
+                expected, abs=0.05
+            )
+
+    with serving(service="det:0.001", drift_per_hour=3600.0) as (port, _):
+        until_s = time.monotonic() + 0.5
+        while time.monotonic() < until_s:
+            call(port, "POST", "/invocations")
+        known = truth(port)
+        grown(known, known["origin_s"])
+        reset_s = time.monotonic()
+        call(port, "POST", "/truth/reset")
+        call(port, "POST", "/invocations")
+        grown(truth(port), reset_s)
+
+
+def test_what_leaks_is_really_gone():
+    with serving(service="det:0.0002", leak_bytes=100_000) as (port, server):
+        call(port, "GET", "/invocations")
+        before = psutil.Process(server.pid).memory_info().rss
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        for _ in range(300):
+            answer(connection, "GET", "/invocations")
+        connection.close()
+        leaked = psutil.Process(server.pid).memory_info().rss - before
+    assert leaked == pytest.approx(300 * 100_000, rel=0.1)
+
+
+def test_errors_come_in_bursts():
+    with serving(service="det:0.001", error_burst="0.4:0.1") as (port, _):
+        until_s = time.monotonic() + 1
+        while time.monotonic() < until_s:
+            call(port, "POST", "/invocations")
+        known = truth(port)
+    statuses = {200: 0, 500: 0}
+    for request in known["requests"]:
+        into_s = (request["arrival_s"] - known["origin_s"]) % 0.4
+        if min(abs(into_s - 0.3), into_s, 0.4 - into_s) > 1e-5:
+            assert request["status"] == (500 if into_s > 0.3 else 200)
+        statuses[request["status"]] += 1
+    assert min(statuses.values()) > 0
+
+
+def test_a_tag_too_long_to_keep_is_refused():
+    with serving() as (port, _):
+        assert call(port, "POST", "/invocations", tag="x" * 31)[0] == 431
 
 
 def test_the_truth_can_be_forgotten():
@@ -251,6 +335,13 @@ def test_requests_sent_ahead_are_answered_in_turn():
         ("--ping-status", "999"),
         ("--servers", "0"),
         ("--queue-limit", "-1"),
+        ("--cliff", "2"),
+        ("--cliff=-1:2",),
+        ("--cliff", "1.5:2"),
+        ("--drift", "-1"),
+        ("--leak", "-1"),
+        ("--error-burst", "1:1"),
+        ("--truth-limit", "0"),
     ],
 )
 def test_an_impossible_setting_is_a_usage_error(options):
@@ -280,6 +371,10 @@ def test_the_command_says_only_what_differs_from_the_default():
     assert settings.command(port_placeholder="80", python="python")[3:] == (
         *("--port", "80", "--servers", "2", "--service", "det:0.01"),
         *("--error-rate", "0.1", "--ping-delay", "0.5"),
+    )
+    planted = DemoServer(cliff="8:3", drift_per_hour=0.5, leak_bytes=100, error_burst="10:1")
+    assert planted.command(python="python")[5:] == (
+        *("--cliff", "8:3", "--drift", "0.5", "--leak", "100", "--error-burst", "10:1"),
     )
 
 

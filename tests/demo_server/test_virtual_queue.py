@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from loadtests.demo_server.service_times import ServiceTime
-from loadtests.demo_server.virtual_queue import StallSchedule, VirtualQueue
+from loadtests.demo_server.virtual_queue import Cliff, VirtualQueue, Windows
 from loadtests.errors import UsageError
 
 gaps_s = st.floats(0, 3)
@@ -118,7 +118,7 @@ def test_one_general_server_waits_as_pollaczek_and_khinchine_say(service):
 
 
 stalls = st.tuples(st.floats(0.5, 20), st.floats(0.05, 0.95)).map(
-    lambda pair: StallSchedule(pair[0], pair[0] * pair[1])
+    lambda pair: Windows(pair[0], pair[0] * pair[1])
 )
 
 
@@ -151,7 +151,7 @@ def test_a_stall_never_helps_anyone(jobs, servers, stall):
 
 
 def test_a_request_caught_in_a_stall_ends_that_much_later():
-    stall = StallSchedule(every_s=10, for_s=1)
+    stall = Windows(every_s=10, for_s=1)
     queue = VirtualQueue(1, stall=stall)
     assert queue.admit(8.5, 1.0).finish_s == pytest.approx(10.5)  # 0.5 s worked, 1 s frozen
     assert queue.admit(19.5, 0.25).finish_s == pytest.approx(20.25)  # came while frozen
@@ -174,6 +174,31 @@ def test_a_bounded_queue_never_holds_more_than_its_limit(jobs, servers, limit):
         assert waiting <= limit
 
 
+cliffs = st.tuples(st.integers(0, 6), st.floats(0.5, 8)).map(lambda pair: Cliff(*pair))
+
+
+@given(jobs, server_counts, cliffs)
+def test_beyond_the_cliff_and_only_there_services_take_longer(jobs, servers, cliff):
+    queue = VirtualQueue(servers, cliff=cliff)
+    now_s, admitted = 0.0, []
+    for gap_s, service_s in jobs:
+        now_s += gap_s
+        present = 1 + sum(passage.finish_s > now_s for passage in admitted)
+        admitted.append(queue.admit(now_s, service_s))
+        factor = cliff.factor if present > cliff.above else 1.0
+        taken_s = admitted[-1].finish_s - admitted[-1].start_s
+        assert taken_s == pytest.approx(service_s * factor)
+
+
+@given(stalls, st.floats(0, 1e3))
+def test_work_stands_still_inside_the_windows_and_only_there(stall, instant_s):
+    assume(min(instant_s % stall.every_s, stall.every_s - instant_s % stall.every_s) > 1e-3)
+    working_s = stall.every_s - stall.for_s
+    assume(abs(instant_s % stall.every_s - working_s) > 1e-3)
+    worked_s = stall.worked_s(instant_s + 1e-4) - stall.worked_s(instant_s)
+    assert worked_s == pytest.approx(0.0 if stall.holds(instant_s) else 1e-4, abs=1e-9)
+
+
 @pytest.mark.parametrize("servers", [0, -1])
 def test_a_queue_without_servers_is_refused(servers):
     with pytest.raises(UsageError, match="at least one"):
@@ -185,4 +210,4 @@ def test_a_queue_without_servers_is_refused(servers):
 )
 def test_an_impossible_stall_is_refused(spec):
     with pytest.raises(UsageError):
-        StallSchedule.parse(spec)
+        Windows.parse(spec)
