@@ -10,6 +10,7 @@ LoadTestError                exit code 1: our fault, or the target's
 │   └── LimitUnavailable     this machine cannot enforce the size asked for
 ├── EngineFailed             the load generator itself broke
 ├── SampleTrainingFailed     the bundled model could not be made
+├── OutOfTime                the time for the whole plan is over
 ├── UsageError               exit code 2: the question cannot be asked that way
 └── InvalidMeasurement       exit code 4: measured, but unfit to be evidence
 """
@@ -23,6 +24,7 @@ __all__ = [
     "InvalidMeasurement",
     "LimitUnavailable",
     "LoadTestError",
+    "OutOfTime",
     "PayloadRejected",
     "SampleTrainingFailed",
     "TargetDied",
@@ -75,6 +77,10 @@ class EngineFailed(LoadTestError):
 
 
 class SampleTrainingFailed(LoadTestError):
+    pass
+
+
+class OutOfTime(LoadTestError):
     pass
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from loadtests.queueing import tail_inflation, warmup_length
+from loadtests.resources import ResourceSummary
 from loadtests.samples import Samples, quantile_bound, ratio_bound
 from loadtests.slo import Bound, ErrorRateObjective, LatencyObjective, Verdict, judge
 from loadtests.validity import (
@@ -69,14 +70,22 @@ class Quantile(_Frozen):
 
 
 class Load(_Frozen):
-    """What was asked. Open loop: rate_rps and process; closed loop: concurrency."""
+    """What was asked. Open loop: rate_rps, its mean, and process; closed loop: concurrency.
+
+    traffic: in words, where the rate or the number of users changed during the run.
+    """
 
     loop: Literal["open", "closed"]
     rate_rps: float | None = None
     concurrency: int | None = None
     process: str | None = None
+    traffic: str | None = None
     duration_s: float
     seed: int
+
+    @property
+    def is_steady(self) -> bool:
+        return self.traffic is None
 
 
 class TargetRecord(_Frozen):
@@ -138,9 +147,11 @@ class Measurement(_Frozen):
     throttled_ratio: float | None
     generator_cpu_ratio: float
     neighbour_cpu_ratio: float | None
+    host_slowdown: float | None = None
     over_saturated: bool
     stop_reason: str | None
     validity: Validity
+    resources: ResourceSummary | None = None
 
     @property
     def is_evidence(self) -> bool:
@@ -165,8 +176,10 @@ class RunFacts:
     generator: GeneratorFacts
     due: int
     neighbour_share: float | None = None
+    host_slowdown: float | None = None
     over_saturated: bool = False
     stop_reason: str | None = None
+    resources: ResourceSummary | None = None
 
 
 def summarise_open(
@@ -174,7 +187,7 @@ def summarise_open(
 ) -> Measurement:
     objectives = tuple(objectives)
     claimed = max((each.quantile for each in objectives), default=0.95)
-    steady = _after_warmup(samples)
+    steady = _settled(samples, facts.load, facts.stop_reason)
     validity = check_open(
         OpenEvidence(
             samples=samples,
@@ -185,6 +198,7 @@ def summarise_open(
             over_saturated=facts.over_saturated,
             stopped_early=facts.stop_reason is not None,
             neighbour_share=facts.neighbour_share,
+            host_slowdown=facts.host_slowdown,
         )
     )
     return _summary(samples, steady, facts, _latencies(steady, objectives), validity)
@@ -192,10 +206,9 @@ def summarise_open(
 
 def summarise_closed(samples: Samples, facts: RunFacts) -> Measurement:
     """A closed loop has no latency of its own: nobody was kept waiting to be sent."""
-    steady = _after_warmup(samples)
-    return _summary(
-        samples, steady, facts, (), check_closed(samples, facts.generator, facts.neighbour_share)
-    )
+    steady = _settled(samples, facts.load, facts.stop_reason)
+    validity = check_closed(samples, facts.generator, facts.neighbour_share, facts.host_slowdown)
+    return _summary(samples, steady, facts, (), validity)
 
 
 def with_objectives(
@@ -204,7 +217,7 @@ def with_objectives(
     """An open-loop run with its latency summarised for other objectives; a closed one as it is."""
     if measured.load.loop == "closed":
         return measured
-    steady = _after_warmup(samples)
+    steady = _settled(samples, measured.load, measured.stop_reason)
     return measured.model_copy(update={"latency": _latencies(steady, objectives)})
 
 
@@ -263,9 +276,11 @@ def _summary(
         in_flight=facts.generator.in_flight_s / facts.elapsed_s,
         generator_cpu_ratio=facts.generator.busy,
         neighbour_cpu_ratio=facts.neighbour_share,
+        host_slowdown=facts.host_slowdown,
         over_saturated=facts.over_saturated,
         stop_reason=facts.stop_reason,
         validity=validity,
+        resources=facts.resources,
         **_counts(samples, facts),
         **_steady_figures(steady, facts),
         **_use(len(samples) - samples.dropped, facts),
@@ -273,8 +288,9 @@ def _summary(
 
 
 def _counts(samples: Samples, facts: RunFacts) -> dict[str, Any]:
-    """Of the whole run."""
-    bad = samples.failed + samples.dropped + samples.unfinished
+    """Of the whole run; the share of errors without those that our own stop cut off."""
+    judged = samples if facts.stop_reason is None else samples.not_cut_off()
+    bad = judged.failed + judged.dropped + judged.unfinished
     answered = samples.records["bytes"][samples.is_success]
     return {
         "due": facts.due,
@@ -284,7 +300,7 @@ def _counts(samples: Samples, facts: RunFacts) -> dict[str, Any]:
         "unfinished": samples.unfinished,
         "statuses": samples.status_counts(),
         "achieved_rps": _achieved_rps(samples, facts),
-        "error_ratio": Interval.of(ratio_bound(bad, len(samples))),
+        "error_ratio": Interval.of(ratio_bound(bad, len(judged))),
         "response_bytes_mean": float(answered.mean()) if len(answered) else None,
     }
 
@@ -311,8 +327,16 @@ def _use(sent: int, facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def _after_warmup(samples: Samples) -> Samples:
-    """Failures are infinite, so the cut is sought in the order of finite times."""
+def _settled(samples: Samples, load: Load, stop_reason: str | None) -> Samples:
+    """After the warm-up, and before our own stop cut off what was in flight.
+
+    Load that changes never settles, and counts from its first request. Failures are infinite, so
+    the cut is sought in the order of finite times.
+    """
+    if stop_reason is not None:
+        samples = samples.not_cut_off()
+    if not load.is_steady:
+        return samples
     taken = np.where(np.isfinite(samples.latency_s), samples.latency_s, 0.0)
     return Samples(samples.records[warmup_length(taken) :])
 

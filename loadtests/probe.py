@@ -1,171 +1,206 @@
-"""One target under load: each step of a capacity search becomes a measurement."""
+"""One target under load: each step becomes a measurement."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
-from loadtests.arrivals import due_times, payload_choices
-from loadtests.capacity import Capacity, Evidence, next_step, tightest
+from loadtests.arrivals import Arrivals, due_times, payload_choices
+from loadtests.capacity import Capacity, Evidence, next_step
 from loadtests.environment import utc_now
-from loadtests.errors import InvalidMeasurement
-from loadtests.measurement import (
-    Load,
-    RunFacts,
-    TargetRecord,
-    TargetUse,
-    summarise_closed,
-    summarise_open,
-)
-from loadtests.monitor import CoreClock, Neighbours, wait_for_quiet
-from loadtests.runner import ClosedJob, Destination, Engine, EngineRun, OpenJob
-from loadtests.steps import ClosedStep, OpenStep
-from loadtests.stopping import OpenWatch
+from loadtests.errors import InvalidMeasurement, OutOfTime
+from loadtests.measurement import Load, TargetRecord, summarise_closed, summarise_open
+from loadtests.monitor import wait_for_quiet
+from loadtests.readings import Asked, Reading, facts_of
+from loadtests.resources import ResourceMonitor
+from loadtests.runner import ClosedJob, Destination, Engine, OpenJob
+from loadtests.steps import ClosedStep, OpenStep, TrafficStep, UsersStep
+from loadtests.stopping import StopRules
+from loadtests.traffic import Steady
+from loadtests.users import Constant
 from loadtests.validity import Status
+from loadtests.watch import open_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from loadtests.capacity import SearchSettings
-    from loadtests.measurement import Measurement
+    from loadtests.measurement import Measurement, RunFacts
+    from loadtests.resources import ResourceSeries
+    from loadtests.runner import Progress
     from loadtests.samples import Samples
-    from loadtests.slo import Slo
+    from loadtests.slo import LatencyObjective, Slo
     from loadtests.steps import Step
-    from loadtests.targets.protocol import Setup, Target, Usage
+    from loadtests.targets.protocol import Setup, Target
+    from loadtests.traffic import Traffic
+    from loadtests.watch import Watch
 
-__all__ = ["Measured", "Probe", "describe_target", "search_capacity"]
+__all__ = [
+    "Hooks",
+    "Measured",
+    "Probe",
+    "carry_out",
+    "describe_target",
+    "open_load",
+    "search_capacity",
+    "until",
+]
 
 WARM_UP_S = 0.8
 CHOICES = 4096
 WAIT_FOR_QUIET_S = 5.0
 TRIES = 3  # of a step whose measurement is INVALID: a neighbour's burst of work passes
+TIME_IS_UP = "time is up"
+UNLIMITED = 10**9
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
+    """resources: what was used over time; None where nobody watched, or it was not kept."""
+
     measurement: Measurement
     samples: Samples
+    resources: ResourceSeries | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """record: what is under load, as stored with every measurement."""
+    """record: what is under load, as stored with every measurement.
+
+    objectives: what open-loop runs are summarised for. decided_by: those that end a search's
+    open-loop run as soon as they are decided; with none of them it goes by the rules.
+    ends_s: on the clock of perf_counter, when all load must end; None for no such time.
+    """
 
     engine: Engine
     target: Target
     record: TargetRecord
     destination: Destination
-    slo: Slo
+    objectives: tuple[LatencyObjective, ...]
     seed: int
+    decided_by: tuple[LatencyObjective, ...] = ()
+    rules: StopRules = field(default_factory=StopRules)
+    ends_s: float | None = None
 
     def warm_up(self) -> None:
         """Caches, connections and lazy imports; its samples are thrown away."""
-        choices = payload_choices(CHOICES, len(self.destination.workload.payloads), seed=self.seed)
         workers = math.ceil(self.record.vcpus or 1)
-        self.engine.run(self.destination, ClosedJob(workers, CHOICES, WARM_UP_S, choices))
+        choices = payload_choices(CHOICES, self.destination.workload.weights, seed=self.seed)
+        self.engine.run(self.destination, ClosedJob.constant(workers, CHOICES, WARM_UP_S, choices))
         self.target.check()
 
     def take(self, step: Step) -> Measured:
-        """Raises TargetDied when the target did not survive it, EngineFailed."""
+        """Raises TargetDied when the target did not survive it, EngineFailed, OutOfTime."""
+        self.check_time()
         match step:
-            case ClosedStep():
+            case ClosedStep() | UsersStep():
                 return self._closed(step)
-            case OpenStep():
+            case OpenStep() | TrafficStep():
                 return self._open(step)
 
-    def _closed(self, step: ClosedStep) -> Measured:
-        payloads = len(self.destination.workload.payloads)
-        job = ClosedJob(
-            step.concurrency,
-            step.max_requests,
-            step.max_s,
-            payload_choices(CHOICES, payloads, seed=self.seed),
+    def check_time(self) -> None:
+        """Raises OutOfTime when all load must have ended."""
+        if self.ends_s is not None and time.perf_counter() >= self.ends_s:
+            raise OutOfTime("the time for the whole plan is over")
+
+    def _closed(self, step: ClosedStep | UsersStep) -> Measured:
+        choices = payload_choices(CHOICES, self.destination.workload.weights, seed=self.seed)
+        watch = None
+        if isinstance(step, ClosedStep):
+            job = ClosedJob.constant(step.concurrency, step.max_requests, step.max_s, choices)
+            load = Load(
+                loop="closed", concurrency=step.concurrency, duration_s=step.max_s, seed=self.seed
+            )
+        else:
+            watch = step.rules.watch("closed")
+            users = step.users
+            job = ClosedJob(users.spans_s(), UNLIMITED, choices)
+            is_steady = isinstance(users, Constant)
+            load = Load(
+                loop="closed",
+                concurrency=users.most if is_steady else None,
+                traffic=None if is_steady else users.text,
+                duration_s=users.duration_s,
+                seed=self.seed,
+            )
+        ran = self._run(job, load, watch)
+        return Measured(summarise_closed(ran.samples, ran.facts), ran.samples, ran.resources)
+
+    def _open(self, step: OpenStep | TrafficStep) -> Measured:
+        if isinstance(step, OpenStep):
+            traffic: Traffic = Steady(rps=step.rate_rps)
+            seed, arrivals = self.seed, Arrivals()
+            watch = self._watch(step)
+        else:
+            seed, traffic, arrivals = self.seed + step.repeat - 1, step.traffic, step.arrivals
+            watch = step.rules.watch("open", claimed_quantile=self._claimed)
+        due_s = due_times(traffic, step.duration_s, arrivals=arrivals, seed=seed)
+        job = OpenJob(
+            due_s, payload_choices(len(due_s), self.destination.workload.weights, seed=seed)
         )
-        started_at, before = utc_now().isoformat(), self._reading()
-        run = self.engine.run(self.destination, job)
+        load = open_load(traffic, arrivals, step.duration_s, seed)
+        ran = self._run(job, load, watch)
+        measurement = summarise_open(ran.samples, ran.facts, self.objectives)
+        return Measured(measurement, ran.samples, ran.resources)
+
+    def _watch(self, step: OpenStep) -> Watch:
+        if self.decided_by:
+            return open_watch(self.decided_by, step.floor)
+        return self.rules.watch("open", claimed_quantile=self._claimed)
+
+    @property
+    def _claimed(self) -> float:
+        return max((each.quantile for each in self.objectives), default=0.95)
+
+    def _run(self, job: OpenJob | ClosedJob, load: Load, watch: Watch | None) -> _Ran:
+        due = len(job.due_s) if isinstance(job, OpenJob) else None
+        started_at, before = utc_now().isoformat(), Reading.before(self.target)
+        with ResourceMonitor(self.target, self.engine.pids) as monitor:
+            run = self.engine.run(self.destination, job, until(self.ends_s, watch))
         self.target.check()
-        load = Load(
-            loop="closed", concurrency=step.concurrency, duration_s=step.max_s, seed=self.seed
+        facts = facts_of(
+            run,
+            Asked(self.record, self.destination.workload.digest, load, started_at, due),
+            (before, Reading.after(self.target)),
+            over_saturated=watch is not None and watch.over_saturated,
+            resources=monitor.series.summary(),
         )
-        facts = self._facts(run, load, started_at, before)
-        return Measured(summarise_closed(run.samples, facts), run.samples)
-
-    def _open(self, step: OpenStep) -> Measured:
-        due_s = due_times(step.rate_rps, step.duration_s, seed=self.seed)
-        payloads = len(self.destination.workload.payloads)
-        job = OpenJob(due_s, payload_choices(len(due_s), payloads, seed=self.seed))
-        watch = OpenWatch(tightest(self.slo), step.floor)
-        started_at, before = utc_now().isoformat(), self._reading()
-        run = self.engine.run(self.destination, job, watch)
-        self.target.check()
-        load = Load(
-            loop="open",
-            rate_rps=step.rate_rps,
-            process="poisson",
-            duration_s=step.duration_s,
-            seed=self.seed,
-        )
-        facts = self._facts(
-            run, load, started_at, before, over_saturated=watch.over_saturated, due=len(due_s)
-        )
-        return Measured(summarise_open(run.samples, facts, self.slo.latency), run.samples)
-
-    def _facts(
-        self,
-        run: EngineRun,
-        load: Load,
-        started_at: str,
-        before: _Reading,
-        *,
-        over_saturated: bool = False,
-        due: int | None = None,
-    ) -> RunFacts:
-        after = self._reading()
-        use = _use(before.usage, after.usage)
-        return RunFacts(
-            target=self.record,
-            use=use,
-            workload=self.destination.workload.digest,
-            load=load,
-            started_at=started_at,
-            elapsed_s=run.elapsed_s,
-            generator=run.generator,
-            due=len(run.samples) if due is None else due,
-            neighbour_share=self._neighbour_share(before, after, use, run),
-            over_saturated=over_saturated,
-            stop_reason=run.stop_reason,
-        )
-
-    def _reading(self) -> _Reading:
-        limits = self.target.describe().limits
-        cores = () if limits is None else limits.cores
-        return _Reading(
-            time.perf_counter(), self.target.usage(), CoreClock.read(cores), len(cores)
-        )
-
-    def _neighbour_share(
-        self, before: _Reading, after: _Reading, use: TargetUse, run: EngineRun
-    ) -> float | None:
-        """What the target's cores did, less target and load test."""
-        if use.cpu_s is None or before.cores == 0:
-            return None
-        ours_s = use.cpu_s
-        if self.record.shares_cores:
-            ours_s += run.generator.cpu_s + after.clock.own_s - before.clock.own_s
-        others_s = after.clock.busy_s - before.clock.busy_s - ours_s
-        return Neighbours(others_s, before.cores, after.at_s - before.at_s).share
+        return _Ran(facts, run.samples, monitor.series)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """What had been used when; cores: that the target runs on, 0 where that is not known."""
+class _Ran:
+    facts: RunFacts
+    samples: Samples
+    resources: ResourceSeries
 
-    at_s: float
-    usage: Usage
-    clock: CoreClock
-    cores: int
+
+def open_load(traffic: Traffic, arrivals: Arrivals, duration_s: float, seed: int) -> Load:
+    return Load(
+        loop="open",
+        rate_rps=traffic.requests_by(duration_s) / duration_s,
+        process=arrivals.text,
+        traffic=None if isinstance(traffic, Steady) else traffic.text,
+        duration_s=duration_s,
+        seed=seed,
+    )
+
+
+def until(ends_s: float | None, watch: Watch | None) -> Callable[[Progress], str | None] | None:
+    """The watch, and the end of the time there is for everything."""
+    if ends_s is None:
+        return watch
+
+    def look(progress: Progress) -> str | None:
+        if time.perf_counter() >= ends_s:
+            return TIME_IS_UP
+        return None if watch is None else watch(progress)
+
+    return look
 
 
 def describe_target(
@@ -186,32 +221,46 @@ def describe_target(
     )
 
 
-def search_capacity(
-    probe: Probe,
-    settings: SearchSettings,
-    stored: Mapping[str, Measured],
-    finished: Callable[[str, Measured], None],
-    starting: Callable[[Step], None] = lambda _: None,
-) -> tuple[Capacity, tuple[Evidence, ...]]:
-    """Steps until the search has its answer. A step found in `stored` (by key) is not run again.
+@dataclass(frozen=True)
+class Hooks:
+    """What the one who stores and shows is told.
 
-    finished: called with each new measurement before the next begins. Raises InvalidMeasurement
-    when a step stays INVALID for three tries.
+    stored: measurements by step key; a step found there is not run again. finished: called with
+    each new one before the next begins. starting: with each step before it runs.
+    """
+
+    stored: Mapping[str, Measured]
+    finished: Callable[[str, Measured], None]
+    starting: Callable[[Step], None] = lambda _: None
+
+
+def carry_out(
+    probe: Probe, decide: Callable[[tuple[Evidence, ...]], Step | Answer], hooks: Hooks
+) -> tuple[Answer, tuple[Evidence, ...]]:
+    """Step after step, until `decide` gives its answer instead of another.
+
+    Raises InvalidMeasurement when a step stays INVALID for three tries, OutOfTime.
     """
     history: tuple[Evidence, ...] = ()
     warm = False
     while True:
-        step = next_step(history, probe.slo, settings)
-        if isinstance(step, Capacity):
+        step = decide(history)
+        if not isinstance(step, ClosedStep | OpenStep | TrafficStep | UsersStep):
             return step, history
-        measured = stored.get(step.key)
+        measured = hooks.stored.get(step.key)
         if measured is None:
             if not warm:
                 probe.warm_up()
                 warm = True
-            starting(step)
-            measured = _take_valid(probe, step, finished)
+            hooks.starting(step)
+            measured = _take_valid(probe, step, hooks.finished)
         history += (Evidence(step, measured.measurement, measured.samples.service_s),)
+
+
+def search_capacity(
+    probe: Probe, slo: Slo, settings: SearchSettings, hooks: Hooks
+) -> tuple[Capacity, tuple[Evidence, ...]]:
+    return carry_out(probe, lambda history: next_step(history, slo, settings), hooks)
 
 
 def _take_valid(probe: Probe, step: Step, finished: Callable[[str, Measured], None]) -> Measured:
@@ -240,15 +289,3 @@ def _take_valid(probe: Probe, step: Step, finished: Callable[[str, Measured], No
 def _invalid_key(step: Step, measured: Measured) -> str:
     """Of its own time, so that a resumed run's tries stand beside the first ones."""
     return f"{step.key}-invalid-{measured.measurement.started_at}"
-
-
-def _use(before: Usage, after: Usage) -> TargetUse:
-    return TargetUse(
-        cpu_s=_less(after.cpu_s, before.cpu_s),
-        memory_peak_bytes=after.memory_peak_bytes,
-        throttled_s=_less(after.throttled_s, before.throttled_s),
-    )
-
-
-def _less(after: float | None, before: float | None) -> float | None:
-    return None if after is None or before is None else after - before

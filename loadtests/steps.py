@@ -5,6 +5,7 @@ The key names a step within its test: a step found in the store by its key is no
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from loadtests.arrivals import Arrivals
     from loadtests.stopping import StopRules
     from loadtests.traffic import Traffic
-    from loadtests.users import Users
+    from loadtests.users import AnyUsers
 
 __all__ = ["ClosedStep", "OpenStep", "Step", "TrafficStep", "UsersStep"]
 
@@ -29,6 +30,10 @@ class ClosedStep:
     def key(self) -> str:
         return f"closed-{self.concurrency}"
 
+    @property
+    def text(self) -> str:
+        return f"{self.concurrency} request{'s' if self.concurrency > 1 else ''} at a time"
+
 
 @dataclass(frozen=True, slots=True)
 class OpenStep:
@@ -41,6 +46,10 @@ class OpenStep:
     @property
     def key(self) -> str:
         return f"open-{self.rate_rps:.6g}"
+
+    @property
+    def text(self) -> str:
+        return f"open loop at {self.rate_rps:.3g} req/s, {math.ceil(self.duration_s)} s at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +66,16 @@ class TrafficStep:
     def key(self) -> str:
         return f"traffic-{self.repeat}"
 
+    @property
+    def text(self) -> str:
+        return f"{self.traffic.text}, {math.ceil(self.duration_s)} s{_again(self.repeat)}"
+
 
 @dataclass(frozen=True, slots=True)
 class UsersStep:
     """Users who come and go, each waiting for its answer before it asks again."""
 
-    users: Users
+    users: AnyUsers
     rules: StopRules
     repeat: int = 1
 
@@ -70,5 +83,13 @@ class UsersStep:
     def key(self) -> str:
         return f"users-{self.repeat}"
 
+    @property
+    def text(self) -> str:
+        return f"{self.users.text}{_again(self.repeat)}"
+
 
 Step = ClosedStep | OpenStep | TrafficStep | UsersStep
+
+
+def _again(repeat: int) -> str:
+    return f", repeat {repeat}" if repeat > 1 else ""

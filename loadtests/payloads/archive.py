@@ -8,8 +8,8 @@ import zlib
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from loadtests.bodies import Body
 from loadtests.errors import UsageError
+from loadtests.payloads.bodies import Body
 from loadtests.workload import MOST_PAYLOADS, content_type_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from loadtests.errors import UsageError
-from loadtests.json_template import check_range, check_size, fill, uniform
+from loadtests.payloads.json_template import check_range, check_size, fill, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -24,7 +24,9 @@ from pydantic import (
 )
 from typing_extensions import override
 
-from loadtests.bodies import (
+from loadtests.errors import UsageError
+from loadtests.payloads.archive import read_archive
+from loadtests.payloads.bodies import (
     Body,
     CsvShape,
     SizeRange,
@@ -34,9 +36,7 @@ from loadtests.bodies import (
     python_function,
     random_body,
 )
-from loadtests.errors import UsageError
-from loadtests.json_template import check_template
-from loadtests.sample_archive import read_archive
+from loadtests.payloads.json_template import check_template
 from loadtests.workload import (
     MOST_PAYLOADS,
     Payload,
