@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from loadtests import sample_container
-from loadtests.capacity import Capacity, next_step
+from loadtests.capacity import Capacity, next_step, tightest
 from loadtests.capacity import Evidence as StepEvidence
 from loadtests.environment import capture_environment, utc_now
 from loadtests.errors import InvalidMeasurement, TargetDied
-from loadtests.probe import Probe, describe_target, search_capacity
+from loadtests.probe import Hooks, Probe, describe_target, search_capacity
 from loadtests.runner import Destination, Engine
 from loadtests.slo import parse_slo
 from loadtests.steps import ClosedStep
 from loadtests.targets.limits import capabilities
-from loadtests.targets.process import ProcessTarget
-from loadtests.targets.process_spec import ProcessSpec
-from loadtests.targets.protocol import Sizing, running
-from loadtests.targets.readiness import try_payload
-from loadtests.targets.url import UrlTarget
+from loadtests.targets.protocol import running
 from recommender.measured import response_bytes_mean
 from recommender.recommend import recommend
+from recommender.starting import generator_cores, model_folder, target_of, try_payloads
 from recommender.store import RunStatus, this_process
 from recommender.stored_run import (
     KEY_SEPARATOR,
@@ -33,7 +28,6 @@ from recommender.stored_run import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from loadtests.journal import Journal
@@ -49,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Workplace", "default_sizes", "resume_quick", "run_quick"]
 
-TRIED_PAYLOADS = 20
 LARGEST_QUICK_VCPUS = 4.0
 STARTING_S, SEARCH_OVERHEAD_S = 4.0, 6.0
 
@@ -152,7 +145,7 @@ class _Session:
             return ()
         with self.workplace.journal.workspace() as folder:
             self.workplace.progress("preparing", self._left_s(len(todo)))
-            model_dir = self.request.model_dir(self.workplace.cache_folder)
+            model_dir = model_folder(self.request.source, self.workplace.cache_folder)
             with Engine(folder / "engine", self.workplace.journal) as engine:
                 for number, size in enumerate(todo):
                     place = _Place(
@@ -200,54 +193,45 @@ class _Session:
     def _measure_size(self, size: float | None, place: _Place) -> None:
         label = size_label(size)
         progress, left_s = self.workplace.progress, self._left_s(place.sizes_left)
-        target = self._target(size, place)
+        target = target_of(
+            self.request.source,
+            self.request.vcpus if self.request.source.kind == "url" else size,
+            place.folder,
+            place.model_dir,
+            self.workplace.journal,
+        )
 
         def waiting(state: Waiting) -> None:
             progress(f"{label}: starting ({state.waited_s:.0f} s, /ping: {state.last})", left_s)
 
         def starting(step: Step) -> None:
-            progress(f"{label}: {_describe(step)}", self._left_s(place.sizes_left, step))
+            progress(f"{label}: {step.text}", self._left_s(place.sizes_left, step))
 
         progress(f"{label}: starting", left_s)
         with running(target, waiting) as setup:
-            self._try_payloads(target)
+            try_payloads(target, self.workload)
             search_capacity(
                 self._probe(target, setup, place.engine),
+                self.slo,
                 self.request.settings,
-                self.stored.get(label, {}),
-                lambda key, measured: self._keep(f"{label}{KEY_SEPARATOR}{key}", measured),
-                starting,
-            )
-
-    def _try_payloads(self, target: Target) -> None:
-        workload = self.workload
-        for payload in workload.payloads[:TRIED_PAYLOADS]:
-            try_payload(
-                target, payload.body, content_type=workload.content_type, path=workload.path
+                Hooks(
+                    self.stored.get(label, {}),
+                    lambda key, measured: self._keep(f"{label}{KEY_SEPARATOR}{key}", measured),
+                    starting,
+                ),
             )
 
     def _probe(self, target: Target, setup: Setup, engine: Engine) -> Probe:
         described = target.describe()
-        cores, answer_s = _generator_cores(target), described.timeouts.answer_s
+        cores, answer_s = generator_cores(target), described.timeouts.answer_s
         return Probe(
             engine=engine,
             target=target,
             record=describe_target(target, setup, self.request.vcpus, self.request.measured_on),
-            destination=Destination(described.base_url, self.workload, cores, answer_s),
-            slo=self.slo,
+            destination=Destination((described.base_url,), self.workload, cores, answer_s),
+            objectives=self.slo.latency,
+            decided_by=(tightest(self.slo),),
             seed=self.request.seed,
-        )
-
-    def _target(self, size: float | None, place: _Place) -> Target:
-        source = self.request.source
-        if source.kind == "url":
-            return UrlTarget(source.where or "", Sizing(vcpus=self.request.vcpus))
-        place.folder.mkdir(parents=True)
-        return ProcessTarget(
-            _process_spec(self.request, place.model_dir),
-            Sizing(vcpus=size, memory_gib=source.memory_gib),
-            place.folder,
-            self.workplace.journal,
         )
 
     def _keep(self, key: str, measured: Measured) -> None:
@@ -277,36 +261,3 @@ class _Place:
     engine: Engine
     model_dir: Path | None
     sizes_left: int
-
-
-def _process_spec(request: QuickRequest, model_dir: Path | None) -> ProcessSpec:
-    source = request.source
-    environment: Mapping[str, str] = source.environment
-    command: str | tuple[str, ...] = source.where or ""
-    if source.kind in ("sample", "model") and model_dir is not None:
-        command = sample_container.serve_command()
-        environment = sample_container.serve_environment(model_dir) | dict(source.environment)
-    return ProcessSpec(
-        command=command,
-        environment=environment,
-        model_dir=model_dir,
-        startup_timeout_s=source.startup_timeout_s,
-    )
-
-
-def _generator_cores(target: Target) -> tuple[int, ...] | None:
-    """Those the target leaves; all where it leaves none, or its cores are not ours to know."""
-    cores = capabilities().cores
-    limits = target.describe().limits
-    free = () if limits is None else tuple(core for core in cores if core not in limits.cores)
-    return free or cores
-
-
-def _describe(step: Step) -> str:
-    match step:
-        case ClosedStep(concurrency):
-            return f"{concurrency} request{'s' if concurrency > 1 else ''} at a time"
-        case _:
-            return (
-                f"open loop at {step.rate_rps:.3g} req/s, {math.ceil(step.duration_s)} s at most"
-            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -96,16 +95,6 @@ class QuickRequest(_Frozen):
             slo=self.slo,
             constraints=self.constraints,
         )
-
-    def model_dir(self, cache_folder: Path) -> Path | None:
-        """Trains the sample model at first use."""
-        match self.source.kind:
-            case "sample":
-                return sample_container.cached_model(cache_folder)
-            case "model":
-                return Path(self.source.where or ".")
-            case "command" | "url":
-                return None
 
 
 def traffic_facts(text: str) -> TrafficFacts:

@@ -16,7 +16,7 @@ from loadtests.monitor import wait_for_quiet
 from loadtests.probe import Probe, describe_target
 from loadtests.queueing import mmc_sojourn_quantile, sojourns
 from loadtests.runner import Destination, Engine
-from loadtests.slo import LatencyObjective, Slo
+from loadtests.slo import LatencyObjective
 from loadtests.steps import OpenStep
 from loadtests.targets.limits import capabilities
 from loadtests.targets.process import ProcessTarget
@@ -40,7 +40,7 @@ QUANTILES = (0.5, 0.95, 0.99)
 TOLERANCE = 0.10
 TRIES = 3
 WAIT_FOR_QUIET_S = 10.0
-UNREACHABLE_S = 3600.0  # an objective that decides nothing, so that no run is cut short
+UNREACHABLE_S = 3600.0  # these objectives name quantiles; their limits decide nothing
 
 
 @dataclass(frozen=True)
@@ -137,14 +137,15 @@ def run_self_test(
                 taken = target.describe().limits
                 free = tuple(core for core in cores if taken is None or core not in taken.cores)
                 workload = Workload((Payload("empty object", b"{}"),), "application/json")
-                destination = Destination(target.describe().base_url, workload, free or cores)
-                slo = Slo(tuple(LatencyObjective(q, UNREACHABLE_S) for q in QUANTILES))
+                destination = Destination((target.describe().base_url,), workload, free or cores)
+                sought = tuple(LatencyObjective(q, UNREACHABLE_S) for q in QUANTILES)
                 record = describe_target(target, setup, 1.0)
-                probe = Probe(engine, target, record, destination, slo, seed=20261121 + number)
+                seed = 20261121 + number
+                probe = Probe(engine, target, record, destination, sought, seed)
                 probe.warm_up()
                 taken_s = duration_s * case.duration_ratio
                 measured = _measured(probe, case, taken_s)
-                found += _compare(case, measured, _server_log_s(destination.base_url))
+                found += _compare(case, measured, _server_log_s(target.describe().base_url))
                 left_s -= taken_s
     return tuple(found)
 
@@ -156,8 +157,7 @@ def _target(case: Case, place: Path, journal: Journal) -> ProcessTarget:
 
 def _measured(probe: Probe, case: Case, duration_s: float) -> Measured:
     """Still INVALID after the last try, it is told as it is."""
-    never_decided = 10**9
-    step = OpenStep(case.rate_rps, duration_s, never_decided)
+    step = OpenStep(case.rate_rps, duration_s, floor=0)
     measured = _alone(probe, step)
     limits = probe.target.describe().limits
     for _ in range(TRIES - 1):
@@ -170,7 +170,7 @@ def _measured(probe: Probe, case: Case, duration_s: float) -> Measured:
 
 def _alone(probe: Probe, step: OpenStep) -> Measured:
     """The server's log holds this run's requests only."""
-    _ask(probe.destination.base_url, "POST", "/truth/reset")
+    _ask(probe.target.describe().base_url, "POST", "/truth/reset")
     return probe.take(step)
 
 

@@ -22,7 +22,9 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 COMMANDS = {
     "quick": ("recommender.cli.quick", "Measure a model container, rank what would serve it."),
-    "show": ("recommender.cli.runs", "Show the recommendation of a run."),
+    "loadtest": ("recommender.cli.loadtest", "Test your configurations as a plan says."),
+    "worker": ("recommender.cli.worker", "Send load for a load test that runs elsewhere."),
+    "show": ("recommender.cli.runs", "Show what a run found."),
     "list": ("recommender.cli.runs", "List the runs kept, newest first."),
     "rank": ("recommender.cli.rank", "Rank a stored run for another demand; measures nothing."),
     "dashboard": ("recommender.cli.dashboard", "See runs and recommendations in a browser."),
@@ -75,7 +77,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         _say(
             "stopped",
-            "see it with `recommender list`; go on with `recommender quick --resume RUN`",
+            "see it with `recommender list`; go on with --resume RUN",
         )
         sys.exit(INTERRUPTED)
     except BrokenPipeError:

@@ -14,7 +14,7 @@ from recommender.store import open_store
 if TYPE_CHECKING:
     from recommender.store import Store
 
-__all__ = ["constraints_options", "open_chosen_store", "output_options", "store_option"]
+__all__ = ["constraints_options", "open_chosen_store", "store_option"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -32,24 +32,6 @@ def store_option(function: Function) -> Function:
 
 def open_chosen_store(url: str | None) -> Store:
     return open_store(url, default_folder=data_folder())
-
-
-def output_options(function: Function) -> Function:
-    for option in (
-        click.option(
-            "--no-color", is_flag=True, help="No colours (as NO_COLOR in the environment)."
-        ),
-        click.option("--all", "show_all", is_flag=True, help="Every ranked and rejected option."),
-        click.option("--top", default=5, show_default=True, help="Cheapest options to show."),
-        click.option(
-            "--markdown", metavar="FILE", help="Write the answer as Markdown; - for stdout."
-        ),
-        click.option(
-            "--json", "json_file", metavar="FILE", help="Write the answer as JSON; - for stdout."
-        ),
-    ):
-        function = option(function)
-    return function
 
 
 def constraints_options(function: Function) -> Function:

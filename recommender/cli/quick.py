@@ -12,11 +12,10 @@ from recommender.cli.options import (
     constraint_changes,
     constraints_options,
     open_chosen_store,
-    output_options,
     store_option,
     this_architecture,
 )
-from recommender.cli.output import Output, present
+from recommender.cli.output import Output, output_options, present
 from recommender.cli.places import cache_folder, journal_folder
 from recommender.cli.progress import progress_shown
 from recommender.demand import Constraints

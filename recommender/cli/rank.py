@@ -11,10 +11,9 @@ from recommender.cli.options import (
     constraint_changes,
     constraints_options,
     open_chosen_store,
-    output_options,
     store_option,
 )
-from recommender.cli.output import Output, present
+from recommender.cli.output import Output, output_options, present
 from recommender.performance.speed_prior import SpeedPrior
 from recommender.rerank import Changes, rerank
 

@@ -8,9 +8,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from recommender.cli.options import open_chosen_store, output_options, store_option
-from recommender.cli.output import Output, present
+from pricing import load_book
+from recommender.cli.loadtest import present_report
+from recommender.cli.options import open_chosen_store, store_option
+from recommender.cli.output import Output, output_options, present
 from recommender.errors import NothingMeasured
+from recommender.loadtest.building import build_report
+from recommender.loadtest.session import KIND as LOADTEST
 from recommender.recommendation import Recommendation
 from recommender.store import RunStatus
 
@@ -20,10 +24,13 @@ from recommender.store import RunStatus
 @output_options
 @store_option
 def show_command(run: str, store_url: str | None, **given: Any) -> None:  # noqa: ANN401
-    """Show the recommendation of RUN: its id, the start of it, or `latest`."""
+    """Show the recommendation, or the load test, of RUN: its id, the start of it, or `latest`."""
     output = Output.taken_from(given)
     with open_chosen_store(store_url) as store:
         found = store.run(run)
+        if found.kind == LOADTEST:
+            report = build_report(store, found, load_book())
+            sys.exit(present_report(report, output.destinations))
         stored = store.recommendation(found.id)
         kept = len(store.measurements(found.id))
     if stored is None:
@@ -70,16 +77,24 @@ def list_command(limit: int, status: str | None, *, as_json: bool, store_url: st
 
 def _print(rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "status", "created (UTC)", "measurements", "measured"):
+    for name in ("run", "kind", "status", "created (UTC)", "measurements", "measured"):
         table.add_column(name, no_wrap=True)
     for row in rows:
         created = row["created_at"][:19].replace("T", " ")
         table.add_row(
-            row["id"], row["status"], created, str(row["measurements"]), row["measured"] or ""
+            row["id"],
+            row["kind"],
+            row["status"],
+            created,
+            str(row["measurements"]),
+            row["measured"] or "",
         )
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(no_color=True, highlight=False, width=160)
     console.print(table)
     if any(row["status"] == "interrupted" for row in rows):
-        console.print("go on with an interrupted run: recommender quick --resume RUN")
+        console.print(
+            "go on with an interrupted run: recommender quick --resume RUN, "
+            "or recommender loadtest --resume RUN"
+        )

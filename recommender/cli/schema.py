@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from recommender.demand import Demand
+from recommender.loadtest.plan import Plan
+from recommender.loadtest.report import LoadTestReport
 from recommender.recommendation import Recommendation
 from recommender.request import QuickRequest
 
@@ -16,6 +18,8 @@ DOCUMENTS: dict[str, type[BaseModel]] = {
     "recommendation": Recommendation,
     "demand": Demand,
     "request": QuickRequest,
+    "plan": Plan,
+    "loadtest": LoadTestReport,
 }
 
 

@@ -23,6 +23,7 @@ from loadtests.queueing import sojourns
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.slo import parse_slo
 from loadtests.steps import ClosedStep
+from loadtests.traffic import Steady
 from loadtests.validity import GeneratorFacts
 from recommender.demand import Constraints, Demand, TrafficFacts, WorkloadFacts
 from recommender.machines import machine_here
@@ -148,7 +149,7 @@ def _samples(server: Server, vcpus: float, step) -> Samples:
         service_s = server.service_s(step.max_requests, seed=step.concurrency)
         sent_s, done_s = _closed(service_s, step.concurrency, workers)
         return _records(server, sent_s, sent_s, done_s)
-    due_s = np.asarray(due_times(step.rate_rps, step.duration_s, seed=3))
+    due_s = due_times(Steady(rps=step.rate_rps), step.duration_s, seed=3)
     service_s = server.service_s(len(due_s), seed=4)
     taken_s = sojourns(np.diff(due_s, prepend=0.0)[:, None], service_s[:, None], workers)[:, 0]
     return _records(server, due_s, due_s + 1e-4, due_s + 1e-4 + taken_s)

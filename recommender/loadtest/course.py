@@ -1,0 +1,144 @@
+"""What each mode measures next, until nothing more is needed: a function of what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from loadtests import offline, profile, tiers
+from loadtests.capacity import SearchSettings
+from loadtests.ladder import Evidence, LadderSettings
+from loadtests.offline import OfflineSettings
+from loadtests.profile import ProfileSettings
+from loadtests.steps import ClosedStep, OpenStep, TrafficStep, UsersStep
+from loadtests.tiers import Tier
+from loadtests.traffic import Traffic
+from recommender.loadtest.agenda import duration_s
+from recommender.loadtest.scenario import (
+    CapacityScenario,
+    FixedScenario,
+    OfflineScenario,
+    ProfileScenario,
+    SoakScenario,
+    load_of,
+    traffic_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from loadtests.probe import Measured
+    from loadtests.steps import Step
+    from recommender.loadtest.agenda import Test
+    from recommender.loadtest.plan import Plan
+
+__all__ = [
+    "Course",
+    "Done",
+    "course_of",
+    "offline_settings",
+    "profile_settings",
+    "replayed",
+    "search_settings",
+    "tiers_of",
+]
+
+MANY_REQUESTS = 10**7  # a rung ends by its time alone, so that a plan takes what it said
+
+
+class Done:
+    """Every run is made."""
+
+
+Course: TypeAlias = "Callable[[tuple[Evidence, ...]], Step | Done]"
+
+
+def course_of(test: Test, plan: Plan) -> Course:
+    """Of a scenario that measures one configuration, started once."""
+    match test.scenario:
+        case CapacityScenario() as scenario:
+            settings, sought = search_settings(scenario, plan), tiers_of(plan)
+            return lambda history: _step(tiers.next_step(history, sought, settings))
+        case ProfileScenario() as scenario:
+            asked = profile_settings(scenario, plan)
+            return lambda history: _step(profile.next_step(history, asked))
+        case OfflineScenario() as scenario:
+            sustained = offline_settings(scenario)
+            return lambda history: _step(offline.next_step(history, sustained))
+        case FixedScenario() | SoakScenario() as scenario:
+            return _runs(scenario)
+        case scenario:
+            raise TypeError(f"a {scenario.mode} starts its servers itself")
+
+
+def replayed(course: Course, stored: Mapping[str, Measured]) -> tuple[Evidence, ...] | None:
+    """The whole history from what is stored; None where a run is missing."""
+    history: tuple[Evidence, ...] = ()
+    while not isinstance(step := course(history), Done):
+        found = stored.get(step.key)
+        if found is None:
+            return None
+        history += (Evidence(step, found.measurement, found.samples.service_s),)
+    return history
+
+
+def tiers_of(plan: Plan) -> tuple[Tier, ...]:
+    return tuple(Tier(name, slo) for name, slo in plan.tiers.items())
+
+
+def search_settings(scenario: CapacityScenario, plan: Plan) -> SearchSettings:
+    return SearchSettings(
+        closed_requests=MANY_REQUESTS,
+        closed_s=scenario.rung_s,
+        confirm_s=scenario.duration_s,
+        most_open=scenario.most_open,
+        climbs=True,
+        seed=plan.seed,
+    )
+
+
+def offline_settings(scenario: OfflineScenario) -> OfflineSettings:
+    return OfflineSettings(
+        ladder=_ladder(scenario.rung_s),
+        sustained_s=scenario.duration_s,
+        rows_per_request=scenario.rows_per_request,
+        rules=scenario.stop,
+    )
+
+
+def profile_settings(scenario: ProfileScenario, plan: Plan) -> ProfileSettings:
+    """Every run as long as the plan says, so that it takes what it said."""
+    return ProfileSettings(
+        ladder=_ladder(scenario.rung_s),
+        points=scenario.points,
+        rates_rps=scenario.rates_rps,
+        step_s=scenario.duration_s,
+        most_step_s=scenario.duration_s,
+        seed=plan.seed,
+    )
+
+
+def _ladder(rung_s: float) -> LadderSettings:
+    return LadderSettings(requests=MANY_REQUESTS, rung_s=rung_s)
+
+
+def _step(asked: object) -> Step | Done:
+    return asked if isinstance(asked, ClosedStep | OpenStep | TrafficStep | UsersStep) else Done()
+
+
+def _runs(scenario: FixedScenario | SoakScenario) -> Course:
+    repeats = scenario.repeats if isinstance(scenario, FixedScenario) else 1
+
+    def course(history: tuple[Evidence, ...]) -> Step | Done:
+        repeat = len(history) + 1
+        if repeat > repeats:
+            return Done()
+        if isinstance(scenario, SoakScenario):
+            traffic, length_s = traffic_of(scenario), scenario.duration_s
+            return TrafficStep(traffic, scenario.arrivals, length_s, scenario.stop)
+        load = load_of(scenario)
+        if isinstance(load, Traffic):
+            length_s = duration_s(scenario)
+            return TrafficStep(load, scenario.arrivals, length_s, scenario.stop, repeat)
+        return UsersStep(load, scenario.stop, repeat)
+
+    return course

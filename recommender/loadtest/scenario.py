@@ -1,0 +1,212 @@
+"""What a configuration is asked in a test, and what is sought: one class for each mode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from loadtests.arrivals import Arrivals
+from loadtests.quantities import Rps, Seconds
+from loadtests.stopping import StopRules
+from loadtests.traffic import HourlyFile, ReplayFile, Traffic, TrafficSpec, read_traffic
+from loadtests.tuning import TuningSpec
+from loadtests.users import AnyUsers, Constant, Phases, Stairs
+from recommender.loadtest.part import NAME, Part, keys_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "MODES",
+    "CapacityScenario",
+    "CompareScenario",
+    "FixedScenario",
+    "OfflineScenario",
+    "ProfileScenario",
+    "Scenario",
+    "SoakScenario",
+    "TuneScenario",
+    "load_of",
+    "scenario_keys",
+    "scenario_name",
+    "traffic_of",
+    "with_files_read",
+]
+
+CLOSED = ("constant", "phases", "stairs")
+
+
+def _loop(given: object) -> str:
+    if isinstance(given, dict):
+        return "closed" if given.get("kind") in CLOSED or "TrafficType" in given else "open"
+    return "closed" if getattr(given, "kind", None) in CLOSED else "open"
+
+
+def _arrivals(given: object) -> object:
+    """`arrivals: poisson`, or `arrivals: {gamma: 2.5}` with the CV of the gaps."""
+    if isinstance(given, str):
+        return {"process": given}
+    if isinstance(given, dict) and set(given) == {"gamma"}:
+        return {"process": "gamma", "cv": given["gamma"]}
+    return given
+
+
+AnyLoad = Annotated[
+    Annotated[TrafficSpec, Tag("open")] | Annotated[AnyUsers, Tag("closed")], Discriminator(_loop)
+]
+ArrivalsGiven = Annotated[Arrivals, BeforeValidator(_arrivals)]
+
+
+class _Scenario(Part):
+    """configurations: by name; all of them when left out."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    configurations: tuple[str, ...] | None = None
+    stop: StopRules = StopRules()
+
+
+class CapacityScenario(_Scenario):
+    """The largest load under each SLO. duration: of an open-loop run; rung: of a closed one."""
+
+    mode: Literal["capacity"]
+    duration_s: Seconds = Field(default=20.0, alias="duration", gt=0)
+    rung_s: Seconds = Field(default=3.0, alias="rung", gt=0)
+    most_open: int = Field(default=4, ge=1, le=50)
+
+
+class ProfileScenario(_Scenario):
+    """Latency against load. rates: in place of `points` shares of the saturated throughput."""
+
+    mode: Literal["profile"]
+    points: int = Field(default=8, ge=2, le=50)
+    rates_rps: tuple[Rps, ...] | None = Field(default=None, alias="rates", min_length=1)
+    duration_s: Seconds = Field(default=15.0, alias="duration", gt=0)
+    rung_s: Seconds = Field(default=3.0, alias="rung", gt=0)
+
+
+class FixedScenario(_Scenario):
+    """This traffic, or these users: did it meet the SLO? duration: else the traffic's own."""
+
+    mode: Literal["fixed"]
+    traffic: AnyLoad
+    arrivals: ArrivalsGiven = Arrivals()
+    duration_s: Seconds | None = Field(default=None, alias="duration", gt=0)
+    repeats: int = Field(default=1, ge=1, le=100)
+
+
+class OfflineScenario(_Scenario):
+    """Batch transform: the highest throughput. rows_per_request: records in each payload."""
+
+    mode: Literal["offline"]
+    duration_s: Seconds = Field(default=30.0, alias="duration", gt=0)
+    rung_s: Seconds = Field(default=3.0, alias="rung", gt=0)
+    rows_per_request: int = Field(default=1, ge=1)
+
+
+class SoakScenario(_Scenario):
+    """The same traffic for long: does latency drift, does memory grow?"""
+
+    mode: Literal["soak"]
+    traffic: TrafficSpec
+    arrivals: ArrivalsGiven = Arrivals()
+    duration_s: Seconds = Field(default=600.0, alias="duration", gt=0)
+
+
+class CompareScenario(_Scenario):
+    """Configurations side by side on the same traffic, interleaved.
+
+    variants: share of the traffic by configuration, the first of them the baseline; even shares
+    when left out. shadow: the configuration that gets copies, with the share of requests copied;
+    its answers do not count. margin: how much worse, as a ratio, still passes.
+    """
+
+    mode: Literal["compare"]
+    traffic: TrafficSpec
+    arrivals: ArrivalsGiven = Arrivals()
+    duration_s: Seconds = Field(default=60.0, alias="duration", gt=0)
+    variants: dict[str, Annotated[float, Field(gt=0)]] | None = None
+    shadow: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict)
+    quantile: float = Field(default=0.95, gt=0, lt=1)
+    margin_ratio: float = Field(default=0.05, alias="margin", gt=0)
+
+
+class TuneScenario(_Scenario):
+    """Which environment serves best: ranges of values, searched within a budget."""
+
+    mode: Literal["tune"]
+    tuning: TuningSpec
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flat(cls, given: object) -> object:
+        """The search's own keys may stand beside the scenario's."""
+        if not isinstance(given, dict) or "tuning" in given:
+            return given
+        own = set(keys_of(cls))
+        return {name: value for name, value in given.items() if name in own} | {
+            "tuning": {name: value for name, value in given.items() if name not in own}
+        }
+
+
+BY_MODE: dict[str, type[_Scenario]] = {
+    "capacity": CapacityScenario,
+    "profile": ProfileScenario,
+    "fixed": FixedScenario,
+    "offline": OfflineScenario,
+    "soak": SoakScenario,
+    "compare": CompareScenario,
+    "tune": TuneScenario,
+}
+MODES = tuple(BY_MODE)
+Scenario = Annotated[
+    CapacityScenario
+    | ProfileScenario
+    | FixedScenario
+    | OfflineScenario
+    | SoakScenario
+    | CompareScenario
+    | TuneScenario,
+    Field(discriminator="mode"),
+]
+
+
+def scenario_keys(mode: str) -> tuple[str, ...]:
+    """What a scenario of this mode may say."""
+    own = keys_of(BY_MODE[mode])
+    return own + keys_of(TuningSpec) if mode == "tune" else own
+
+
+def scenario_name(given: dict[str, Any]) -> str:
+    """Its mode, and the kind of its traffic."""
+    traffic = given.get("traffic")
+    if isinstance(traffic, dict):
+        traffic = traffic.get("kind") or traffic.get("TrafficType")
+    parts = [str(given.get("mode")), "" if traffic is None else str(traffic)]
+    return " ".join(part for part in parts if part).replace("/", " per ")[:80]
+
+
+def with_files_read(scenario: Scenario, folder: Path) -> Scenario:
+    """Traffic that a file holds becomes a value, so that the plan stands by itself.
+
+    Raises UsageError that names the line of the file.
+    """
+    traffic = getattr(scenario, "traffic", None)
+    if isinstance(traffic, HourlyFile | ReplayFile):
+        return scenario.model_copy(update={"traffic": read_traffic(traffic, folder)})
+    return scenario
+
+
+def load_of(scenario: FixedScenario) -> Traffic | Constant | Phases | Stairs:
+    """Open-loop traffic, or closed-loop users."""
+    load = scenario.traffic
+    if isinstance(load, HourlyFile | ReplayFile):
+        raise TypeError(f"{load.file} was not read")
+    return load
+
+
+def traffic_of(scenario: SoakScenario | CompareScenario) -> Traffic:
+    traffic = scenario.traffic
+    if isinstance(traffic, HourlyFile | ReplayFile):
+        raise TypeError(f"{traffic.file} was not read")
+    return traffic

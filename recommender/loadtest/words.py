@@ -1,0 +1,277 @@
+"""What was found, and what is being done, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from loadtests.slo import Verdict
+from recommender.loadtest.explanation import length
+from recommender.loadtest.report import (
+    CapacityAnswer,
+    ComparisonAnswer,
+    FixedAnswer,
+    OfflineAnswer,
+    ProfileAnswer,
+    SoakAnswer,
+    TuningAnswer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from decimal import Decimal
+
+    from loadtests.compare import Comparison
+    from loadtests.measurement import Interval, Load, Measurement
+    from loadtests.profile import LoadCurve
+    from loadtests.tuning import TuningResult
+    from recommender.loadtest.report import (
+        Answer,
+        KeptRun,
+        LoadTestReport,
+        ObjectiveVerdict,
+        TestReport,
+        TierAnswer,
+    )
+
+__all__ = ["COLUMNS", "between", "findings", "headline", "milliseconds", "run_rows"]
+
+MIB = 2**20
+MOST_SAID = 28
+AS_GOOD_AS_ZERO = 1e-4  # in the unit shown
+
+
+def findings(answer: Answer) -> tuple[str, ...]:
+    """A sentence for each thing found, the one that matters most first."""
+    match answer:
+        case CapacityAnswer() | ProfileAnswer() | OfflineAnswer():
+            return _limits(answer)
+        case FixedAnswer():
+            several = len({each.tier for each in answer.verdicts}) > 1
+            return tuple(
+                (f"{each.tier}: " if several else "") + _verdict(each, answer.loop)
+                for each in answer.verdicts
+            )
+        case SoakAnswer():
+            return _soak(answer)
+        case ComparisonAnswer():
+            return tuple(said for each in answer.comparisons for said in _comparison(each))
+        case TuningAnswer():
+            return _tuning(answer.tuning)
+
+
+def _limits(answer: CapacityAnswer | ProfileAnswer | OfflineAnswer) -> tuple[str, ...]:
+    match answer:
+        case CapacityAnswer():
+            return tuple(_tier(each, alone=len(answer.tiers) == 1) for each in answer.tiers)
+        case ProfileAnswer():
+            return _curve(answer.curve)
+        case OfflineAnswer():
+            return _offline(answer)
+
+
+COLUMNS = (
+    "run", "asked", "sent/s", "good/s", "p50 ms", "p95 ms", "p99 ms", "failed", "vCPUs", "MiB",
+    "verdict",
+)  # fmt: skip
+
+
+def headline(report: LoadTestReport) -> str:
+    cost = report.cost_of_measuring
+    states = Counter(test.state for test in report.tests)
+    told = ", ".join(f"{count} {state}" for state, count in states.items())
+    paid = f", ${cost.usd}" if float(cost.usd) > 0 else ""
+    return (
+        f"{report.plan.name}: {told}; {length(cost.seconds)} under load, "
+        f"{cost.requests:,} requests{paid}."
+    )
+
+
+def run_rows(test: TestReport) -> tuple[tuple[str, ...], ...]:
+    """A row for each run, INVALID ones after those they were tried again for."""
+    several = len(test.configurations) > 1
+    return tuple(
+        _row(each, each.configuration if several else None) for each in (*test.runs, *test.invalid)
+    )
+
+
+def _row(run: KeptRun, configuration: str | None) -> tuple[str, ...]:
+    """Latencies of an open loop; of a closed one service times."""
+    found = run.measurement
+    taken = found.latency if found.load.loop == "open" else found.service
+    figures = {each.quantile: each.seconds.value for each in taken}
+    dropped = f" +{found.dropped} dropped" if found.dropped else ""
+    return (
+        configuration or _trial(run.key),
+        _asked(found.load),
+        f"{found.achieved_rps:.4g}",
+        f"{found.throughput_rps:.4g}",
+        *(_shown(figures.get(each)) for each in (0.5, 0.95, 0.99)),
+        f"{found.failed + found.unfinished}{dropped}",
+        "-" if found.cpu_busy_vcpus is None else f"{found.cpu_busy_vcpus:.2f}",
+        "-" if found.memory_peak_bytes is None else f"{found.memory_peak_bytes / MIB:.0f}",
+        _status(found),
+    )
+
+
+def _trial(key: str) -> str:
+    """What sets it apart from the others of its test: the values of a trial, or its kind."""
+    within, is_trial, step = key.rpartition(": ")
+    if is_trial:
+        return within.partition(" ")[2]
+    return step.partition("-")[0]
+
+
+def _asked(load: Load) -> str:
+    if load.traffic is not None:
+        said = load.traffic.removeprefix("closed loop, ")
+        return said if len(said) <= MOST_SAID else f"{said[: MOST_SAID - 1]}…"
+    if load.loop == "closed":
+        return f"{load.concurrency} at a time"
+    return f"{load.rate_rps:.4g}/s {load.process}"
+
+
+def _shown(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1e3:.3g}"
+
+
+def _status(found: Measurement) -> str:
+    said = found.validity.status.value
+    if found.over_saturated:
+        return f"{said}, over-saturated"
+    return said if found.stop_reason is None else f"{said}, {found.stop_reason.partition(':')[0]}"
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms"
+
+
+def between(interval: Interval, scale: float = 1.0, digits: int = 3) -> str:
+    """212 (198 to 230); an end that is not known is a question mark."""
+    if interval.value is None:
+        return "not known"
+    low, high = (
+        "?" if end is None else _rounded(end * scale, digits)
+        for end in (interval.low, interval.high)
+    )
+    return f"{_rounded(interval.value * scale, digits)} ({low} to {high})"
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Never in powers of ten: 2,490 and not 2.49e+03; what is as good as 0 is 0."""
+    if abs(value) < AS_GOOD_AS_ZERO:
+        return "0"
+    short = f"{value:.{digits}g}"
+    return f"{float(short):,.0f}" if "e" in short else short
+
+
+def _tier(tier: TierAnswer, *, alone: bool) -> str:
+    head = "" if alone else f"{tier.tier}: "
+    if tier.basis == "none":
+        return f"{head}{tier.slo} is missed even by one request at a time."
+    said = (
+        f"{head}{between(tier.capacity_rps)} req/s meet {tier.slo} ({tier.basis}); "
+        f"saturated at {tier.saturation_rps:.3g}"
+    )
+    if tier.first_breach is not None:
+        said += f"; {tier.first_breach.split('<')[0]} gives way first"
+    if tier.cliff is not None:
+        said += f"; a cliff beyond it: {tier.cliff}"
+    return said + _per_million(tier.usd_per_million, "requests") + "."
+
+
+def _curve(curve: LoadCurve) -> tuple[str, ...]:
+    knee = curve.knee
+    saturated = f"Saturated at {curve.saturation.measured_rps:.3g} req/s."
+    if knee.rate_rps.value is None:
+        return (f"No knee was seen: {knee.reason}.", saturated)
+    times = knee.limit_s / knee.unloaded_s
+    said = (
+        f"The knee is at {between(knee.rate_rps)} req/s: there p{knee.quantile * 100:g} is "
+        f"{milliseconds(knee.limit_s)}, {times:.2g} times that of an idle server."
+    )
+    return said, saturated
+
+
+def _verdict(verdict: ObjectiveVerdict, loop: str) -> str:
+    scale, unit = (1e3, " ms") if verdict.unit == "s" else (100.0, " %")
+    seen = between(verdict.measured, scale) + (unit if verdict.measured.value is not None else "")
+    of = " of service time, closed loop" if loop == "closed" and verdict.unit == "s" else ""
+    word = {Verdict.MET: "met", Verdict.MISSED: "MISSED", Verdict.UNKNOWN: "not decided"}
+    return f"{verdict.objective}: {word[verdict.verdict]}; measured {seen}{of}."
+
+
+def _offline(answer: OfflineAnswer) -> tuple[str, ...]:
+    found = answer.offline
+    return (
+        f"{between(found.rows_per_s)} rows/s at {found.concurrency} at a time; a million rows "
+        f"take {between(found.s_per_million_rows)} s"
+        + _per_million(answer.usd_per_million_rows, "rows")
+        + ".",
+    )
+
+
+def _soak(answer: SoakAnswer) -> tuple[str, ...]:
+    return tuple(
+        f"{each.of.capitalize()}: {each.verdict.value}; {each.reason}."
+        for each in answer.soak.trends
+    )
+
+
+def _comparison(found: Comparison) -> tuple[str, ...]:
+    whose = f"{found.candidate} against {found.baseline}"
+    said = [f"{whose}: {found.verdict.value.upper()}."]
+    said += [f"{each.of.capitalize()}: {each.reason}." for each in found.differences]
+    if found.more_requests is not None:
+        said.append(f"About {found.more_requests:,} more requests would decide it.")
+    return tuple(said)
+
+
+def _tuning(found: TuningResult) -> tuple[str, ...]:
+    if found.best is None:
+        return (f"No setting is best: {found.reason}.",)
+    best = f"Best: {_setting(found.best.setting)}, {found.best.probability_best:.0%} sure it is"
+    said = [f"{best}; {found.trials} trials, {found.load_s:.0f} s in all."]
+    gain = found.gain
+    if gain is None:
+        said.append(f"How much better than the baseline is not known: {found.reason}.")
+    elif not gain.is_sure:
+        said.append("No setting is surely better than the baseline.")
+    else:
+        said.append(f"{gain.ratio:.3g} times the baseline ({gain.low:.3g} to {gain.high:.3g}).")
+    said += [*_effects(found), *_failures(found)]
+    if found.interaction is not None and found.interaction.is_seen:
+        said.append(
+            "The values do not simply add up: by about "
+            f"{found.interaction.typical_percent:.2g} % a setting departs from their sum."
+        )
+    return tuple(said)
+
+
+def _effects(found: TuningResult) -> Iterator[str]:
+    for each in found.effects:
+        if each.percent is None:
+            yield f"{each.variable}={each.value}: not known, {each.reason}."
+        elif each.percent != 0:
+            yield (
+                f"{each.variable}={each.value}: {each.percent:+.3g} % "
+                f"({each.low:+.3g} to {each.high:+.3g})."
+            )
+
+
+def _failures(found: TuningResult) -> Iterator[str]:
+    """Of settings that never got a score, each reason once."""
+    scored = [each.setting for each in found.standings]
+    told = set()
+    for each in found.dropped:
+        if each.setting not in scored and each.reason not in told:
+            told.add(each.reason)
+            yield f"{_setting(each.setting)} failed: {each.reason}."
+
+
+def _setting(setting: dict[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in setting.items())
+
+
+def _per_million(usd: Decimal | None, what: str) -> str:
+    return "" if usd is None else f"; ${usd:.3g} a million {what}"
