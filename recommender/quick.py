@@ -18,6 +18,7 @@ from loadtests.targets.limits import capabilities
 from loadtests.targets.protocol import running
 from recommender.measured import response_bytes_mean
 from recommender.recommend import recommend
+from recommender.request import KIND
 from recommender.starting import generator_cores, model_folder, target_of, try_payloads
 from recommender.store import RunStatus, this_process
 from recommender.stored_run import (
@@ -95,7 +96,7 @@ def run_quick(request: QuickRequest, workplace: Workplace) -> Outcome:
         workplace.book.matching(request.constraints.instance_types)
     kept = request.model_copy(update={"workload_digest": workload.digest})
     run = workplace.store.create_run(
-        "quick",
+        KIND,
         request.source.text,
         kept.model_dump(mode="json"),
         capture_environment().model_dump(mode="json"),

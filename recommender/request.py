@@ -13,7 +13,9 @@ from loadtests.workload import Payload, Workload, read_payloads
 from recommender.demand import Constraints, Demand, TrafficFacts, WorkloadFacts
 from recommender.errors import BadRequest
 
-__all__ = ["QuickRequest", "Source"]
+__all__ = ["KIND", "QuickRequest", "Source"]
+
+KIND = "quick"  # of the runs it is stored with
 
 
 class _Frozen(BaseModel):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from loadtests.slo import parse_slo
 from recommender.demand import Demand
-from recommender.errors import NothingMeasured
+from recommender.errors import BadRequest, NothingMeasured
 from recommender.measured import response_bytes_mean
 from recommender.recommend import recommend
-from recommender.request import QuickRequest, traffic_facts
+from recommender.request import KIND, QuickRequest, traffic_facts
 from recommender.stored_run import kept_measurements, read_run
 
 if TYPE_CHECKING:
@@ -43,8 +43,14 @@ def rerank(
     """known: the prices and the speeds to rank by.
 
     Raises UsageError for an SLO or a traffic, UnknownRegion and UnknownInstanceType for what the
-    book does not have, NothingMeasured for a run without evidence.
+    book does not have, NothingMeasured for a run without evidence,
+    BadRequest for a run of another kind.
     """
+    if run.kind != KIND:
+        raise BadRequest(
+            f"{run.id} is a {run.kind} run: there is no recommendation to make anew",
+            hint=f"recommender show {run.id}",
+        )
     book, prior = known
     before = _demand(store, run)
     constraints = before.constraints.model_validate(

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from loadtests.demo_server import DemoServer, ServiceTime
+from loadtests.demo_server.truth import forget_truth, read_truth
 from loadtests.monitor import wait_for_quiet
 from loadtests.probe import Probe, describe_target
 from loadtests.queueing import mmc_sojourn_quantile, sojourns
 from loadtests.runner import Destination, Engine
 from loadtests.slo import LatencyObjective
 from loadtests.steps import OpenStep
-from loadtests.targets.limits import capabilities
 from loadtests.targets.process import ProcessTarget
 from loadtests.targets.process_spec import ProcessSpec
 from loadtests.targets.protocol import Sizing, running
 from loadtests.validity import Status
 from loadtests.workload import Payload, Workload
+from recommender.starting import generator_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,11 +131,9 @@ def run_self_test(
             place.mkdir()
             target = _target(case, place, journal)
             with running(target) as setup:
-                cores = capabilities().cores
-                taken = target.describe().limits
-                free = tuple(core for core in cores if taken is None or core not in taken.cores)
+                url = target.describe().base_url
                 workload = Workload((Payload("empty object", b"{}"),), "application/json")
-                destination = Destination((target.describe().base_url,), workload, free or cores)
+                destination = Destination((url,), workload, generator_cores(target))
                 sought = tuple(LatencyObjective(q, UNREACHABLE_S) for q in QUANTILES)
                 record = describe_target(target, setup, 1.0)
                 seed = 20261121 + number
@@ -145,7 +141,7 @@ def run_self_test(
                 probe.warm_up()
                 taken_s = duration_s * case.duration_ratio
                 measured = _measured(probe, case, taken_s)
-                found += _compare(case, measured, _server_log_s(target.describe().base_url))
+                found += _compare(case, measured, _server_log_s(url))
                 left_s -= taken_s
     return tuple(found)
 
@@ -170,23 +166,14 @@ def _measured(probe: Probe, case: Case, duration_s: float) -> Measured:
 
 def _alone(probe: Probe, step: OpenStep) -> Measured:
     """The server's log holds this run's requests only."""
-    _ask(probe.target.describe().base_url, "POST", "/truth/reset")
+    forget_truth(probe.target.describe().base_url)
     return probe.take(step)
 
 
 def _server_log_s(base_url: str) -> NDArray[np.float64]:
     """True latencies of all it was asked since the last reset, shape (n,)."""
-    requests = json.loads(_ask(base_url, "GET", "/truth"))["requests"]
-    return np.array([each["finish_s"] - each["arrival_s"] for each in requests])
-
-
-def _ask(base_url: str, method: str, path: str) -> bytes:
-    connection = HTTPConnection(urlsplit(base_url).netloc, timeout=60)
-    try:
-        connection.request(method, path)
-        return connection.getresponse().read()
-    finally:
-        connection.close()
+    truth = read_truth(base_url)
+    return np.asarray(truth["finish_s"] - truth["arrival_s"])
 
 
 def _compare(case: Case, taken: Measured, logged_s: NDArray[np.float64]) -> list[Comparison]:

@@ -22,7 +22,7 @@ from recommender.demand import Constraints
 from recommender.errors import BadRequest
 from recommender.performance.speed_prior import SpeedPrior
 from recommender.quick import Workplace, resume_quick, run_quick
-from recommender.request import QuickRequest, Source, traffic_facts
+from recommender.request import KIND, QuickRequest, Source, traffic_facts
 
 DEFAULT_TRAFFIC = "100rps"
 DEFAULT_SLO = "p95<100ms, error_rate<1%"
@@ -120,8 +120,11 @@ def quick_command(**given: Any) -> None:  # noqa: ANN401 - click's own values
         )
         if request is None:
             run = store.run(resume)
-            if run.kind != "quick":
-                raise BadRequest(f"{run.id} is not a quick run")
+            if run.kind != KIND:
+                raise BadRequest(
+                    f"{run.id} is not a quick run",
+                    hint=f"recommender {run.kind} --resume {run.id}",
+                )
             outcome = resume_quick(run, QuickRequest.model_validate(run.request), workplace)
         else:
             outcome = run_quick(request, workplace)

@@ -13,6 +13,7 @@ from loadtests.traffic import HourlyFile, ReplayFile, Traffic, TrafficSpec, read
 from loadtests.tuning import TuningSpec
 from loadtests.users import AnyUsers, Constant, Phases, Stairs
 from recommender.loadtest.part import NAME, Part, keys_of
+from recommender.loadtest.subject import Configuration, ModelGiven
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 CLOSED = ("constant", "phases", "stairs")
+MODEL = "model"  # the variable of a search that stands for builds of the model
 
 
 def _loop(given: object) -> str:
@@ -132,9 +134,14 @@ class CompareScenario(_Scenario):
 
 
 class TuneScenario(_Scenario):
-    """Which environment serves best: ranges of values, searched within a budget."""
+    """Which environment serves best: ranges of values, searched within a budget.
+
+    models: builds of the model by name, such as a quantised one, tried like the values of a
+    variable.
+    """
 
     mode: Literal["tune"]
+    models: dict[str, ModelGiven] = Field(default_factory=dict)
     tuning: TuningSpec
 
     @model_validator(mode="before")
@@ -144,9 +151,21 @@ class TuneScenario(_Scenario):
         if not isinstance(given, dict) or "tuning" in given:
             return given
         own = set(keys_of(cls))
-        return {name: value for name, value in given.items() if name in own} | {
-            "tuning": {name: value for name, value in given.items() if name not in own}
-        }
+        search = {name: value for name, value in given.items() if name not in own}
+        if given.get("models"):
+            ranges = search.get("environment") or {}
+            search["environment"] = {MODEL: list(given["models"]), **ranges}
+        return {name: value for name, value in given.items() if name in own} | {"tuning": search}
+
+    def tried(
+        self, configuration: Configuration, setting: dict[str, str]
+    ) -> tuple[Configuration, dict[str, str]]:
+        """The configuration with the build of this setting, and its environment."""
+        environment = {name: value for name, value in setting.items() if name != MODEL}
+        if MODEL not in setting or not self.models:
+            return configuration, setting
+        build = self.models[setting[MODEL]]
+        return configuration.model_copy(update={"model": build}), environment
 
 
 BY_MODE: dict[str, type[_Scenario]] = {

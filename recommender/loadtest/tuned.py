@@ -44,7 +44,8 @@ def tune(rig: Rig, test: Test) -> None:
             return
         within = _within(trial)
         try:
-            with rig.serving(test.configurations[0], trial.setting) as started:
+            tried = scenario.tried(test.configurations[0], trial.setting)
+            with rig.serving(*tried) as started:
                 course = _course(trial, test)
                 hooks = rig.hooks(test.name, scenario.name, within)
                 carry_out(rig.probe(started, scenario), course, hooks)

@@ -104,8 +104,8 @@ def _row(run: KeptRun, configuration: str | None) -> tuple[str, ...]:
     return (
         configuration or _trial(run.key),
         _asked(found.load),
-        f"{found.achieved_rps:.4g}",
-        f"{found.throughput_rps:.4g}",
+        _rounded(found.achieved_rps, 4),
+        _rounded(found.throughput_rps, 4),
         *(_shown(figures.get(each)) for each in (0.5, 0.95, 0.99)),
         f"{found.failed + found.unfinished}{dropped}",
         "-" if found.cpu_busy_vcpus is None else f"{found.cpu_busy_vcpus:.2f}",
@@ -128,11 +128,12 @@ def _asked(load: Load) -> str:
         return said if len(said) <= MOST_SAID else f"{said[: MOST_SAID - 1]}…"
     if load.loop == "closed":
         return f"{load.concurrency} at a time"
-    return f"{load.rate_rps:.4g}/s {load.process}"
+    rate = "?" if load.rate_rps is None else _rounded(load.rate_rps, 4)
+    return f"{rate}/s {load.process}"
 
 
 def _shown(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1e3:.3g}"
+    return "-" if seconds is None else _rounded(seconds * 1e3, 3)
 
 
 def _status(found: Measurement) -> str:
@@ -143,7 +144,7 @@ def _status(found: Measurement) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g} ms"
+    return f"{_rounded(seconds * 1e3, 3)} ms"
 
 
 def between(interval: Interval, scale: float = 1.0, digits: int = 3) -> str:
@@ -171,7 +172,7 @@ def _tier(tier: TierAnswer, *, alone: bool) -> str:
         return f"{head}{tier.slo} is missed even by one request at a time."
     said = (
         f"{head}{between(tier.capacity_rps)} req/s meet {tier.slo} ({tier.basis}); "
-        f"saturated at {tier.saturation_rps:.3g}"
+        f"saturated at {_rounded(tier.saturation_rps, 3)}"
     )
     if tier.first_breach is not None:
         said += f"; {tier.first_breach.split('<')[0]} gives way first"
@@ -182,7 +183,7 @@ def _tier(tier: TierAnswer, *, alone: bool) -> str:
 
 def _curve(curve: LoadCurve) -> tuple[str, ...]:
     knee = curve.knee
-    saturated = f"Saturated at {curve.saturation.measured_rps:.3g} req/s."
+    saturated = f"Saturated at {_rounded(curve.saturation.measured_rps, 3)} req/s."
     if knee.rate_rps.value is None:
         return (f"No knee was seen: {knee.reason}.", saturated)
     times = knee.limit_s / knee.unloaded_s
