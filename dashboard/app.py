@@ -13,8 +13,10 @@ from urllib.parse import unquote
 from dash import Dash, Input, Output, dcc, html
 
 from dashboard.components.sections import aria, notice
-from dashboard.pages import recommendation, runs
+from dashboard.pages import loadtest, recommendation, runs
+from pricing import PricingError
 from recommender.errors import RecommenderError
+from recommender.loadtest.session import KIND as LOADTEST
 
 if TYPE_CHECKING:
     from dash.development.base_component import Component
@@ -72,11 +74,17 @@ def page_at(repository: Repository, path: str) -> tuple[Component, str]:
             case [""] | ["runs"]:
                 return runs.layout(repository), f"{runs.TITLE} · {NAME}"
             case ["runs", reference]:
-                return recommendation.layout(repository, reference), f"{reference} · {NAME}"
+                return _of_run(repository, reference), f"{reference} · {NAME}"
             case _:
                 return _nowhere(path), f"Not found · {NAME}"
-    except RecommenderError as error:
+    except (RecommenderError, PricingError) as error:
         return _failed(error), f"Not found · {NAME}"
+
+
+def _of_run(repository: Repository, reference: str) -> Component:
+    run = repository.run(reference)
+    layout = loadtest.layout if run.kind == LOADTEST else recommendation.layout
+    return layout(repository, run)
 
 
 def _register_pages(app: Dash, repository: Repository) -> None:
@@ -124,7 +132,7 @@ def _nowhere(path: str) -> Component:
     )
 
 
-def _failed(error: RecommenderError) -> Component:
+def _failed(error: RecommenderError | PricingError) -> Component:
     hint = [] if error.hint is None else [html.P(error.hint)]
     return notice(
         "This cannot be shown",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from dashboard import format as fmt
 
 if TYPE_CHECKING:
+    from loadtests.environment import Environment
     from recommender.recommendation import Evidence, MeasurementSummary, SizeFacts
 
-__all__ = ["EvidenceView", "MeasurementLine", "SizeLine", "evidence_view"]
+__all__ = ["EvidenceView", "MeasurementLine", "SizeLine", "evidence_view", "machine_facts"]
 
 INVALID_TRY = "-invalid-"  # with what comes behind it tells tries apart; `validity` says the rest
 UNSEEN = fmt.not_measured("the server's processes could not be seen")
@@ -107,7 +108,7 @@ def _cpu(seconds: float | None) -> str:
 
 
 def _facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
-    book, model, machine = evidence.price_book, evidence.model, evidence.environment
+    book, model = evidence.price_book, evidence.model
     error = (
         fmt.not_measured("nobody has tested it on machines held out")
         if model.holdout_error is None
@@ -118,6 +119,17 @@ def _facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         if model.holdout_coverage is None
         else f"{fmt.percent(model.holdout_coverage)} of them inside the {fmt.INTERVAL}"
     )
+    return (
+        ("price book", f"{book.name}, published {book.published_on}, {book.age_days} days old"),
+        ("model", model.name),
+        ("its error", error),
+        ("its intervals", coverage),
+        *machine_facts(evidence.environment),
+        ("silicon", model.source_silicon or "not recognised"),
+    )
+
+
+def machine_facts(machine: Environment) -> tuple[tuple[str, str], ...]:
     hardware = (
         f"{machine.cpu_name or 'a CPU without a name'}, {machine.cores} cores, "
         f"{machine.memory_gib:.3g} GiB, {machine.architecture}"
@@ -126,12 +138,4 @@ def _facts(evidence: Evidence) -> tuple[tuple[str, str], ...]:
         f"Linux {machine.kernel}, Python {machine.python}, Locust {machine.locust}, "
         f"recommender {machine.tool}"
     )
-    return (
-        ("price book", f"{book.name}, published {book.published_on}, {book.age_days} days old"),
-        ("model", model.name),
-        ("its error", error),
-        ("its intervals", coverage),
-        ("measured on", hardware),
-        ("silicon", model.source_silicon or "not recognised"),
-        ("software", software),
-    )
+    return ("measured on", hardware), ("software", software)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INTERVAL",
+    "TO",
     "count",
     "decimal_text",
     "duration",

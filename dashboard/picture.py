@@ -10,8 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dashboard.figures.frontier import CAPTION, FONT, frontier, frontier_figure
-from dashboard.figures.palette import INK, MUTED, PAPER
+from dashboard.figures.frontier import CAPTION, frontier, frontier_figure
+from dashboard.figures.palette import FONT, INK, MUTED, PAPER
 from recommender.errors import BadRequest, RecommenderError
 from recommender.explain import verdict
 

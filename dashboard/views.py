@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from recommender.store import Run
 
 __all__ = [
+    "RESUMABLE",
     "Bill",
     "BillLine",
     "Card",
@@ -51,8 +52,12 @@ GO_ON = {
 RESUMABLE = (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.CREATED)
 
 
+KINDS = {"quick": "recommendation", "loadtest": "load test"}
+
+
 class RunRow(NamedTuple):
     id: str
+    kind: str
     status: str
     created: str
     took: str
@@ -170,6 +175,7 @@ def run_row(run: Run) -> RunRow:
     )
     return RunRow(
         id=run.id,
+        kind=KINDS.get(run.kind, run.kind),
         status=run.status.lower(),
         created=fmt.stamp(run.created_at),
         took=took,

@@ -83,7 +83,8 @@ class Cliff:
     """Beyond the boundary the queue grows for good, rather than merely a little.
 
     kind: "saturation" where the SLO is still met at 90 % of the saturated throughput, "overload"
-    where a run at most a ninth above one that met it had a backlog that grew to its end, "jump"
+    where a backlog grew to the end of a run at most a ninth above one that met it, or below 90 %
+    of the throughput that users who wait were given, "jump"
     where the latency between two such runs rose with an elasticity d ln L / d ln rate of 9 or
     more. In M/M/1 L = 1/(mu - rate), its elasticity is u/(1-u), and that is 9 at u = 0.9: the
     three say the same of different evidence. at_rps: the rate that is too much.
@@ -328,7 +329,8 @@ def _cliff(
         return None
     if missed.measurement.over_saturated:
         is_near = rate_of(met) >= CLIFF_FROM * rate_of(missed)
-        return Cliff("overload", rate_of(missed)) if is_near else None
+        is_early = rate_of(missed) < CLIFF_FROM * saturation_rps
+        return Cliff("overload", rate_of(missed)) if is_near or is_early else None
     before, after = (
         each.measurement.latency_at(objective.quantile).value for each in (met, missed)
     )

@@ -344,8 +344,8 @@ class _Figure:
         low = "0" if shown.low is None else f"{shown.low:.3g}"
         high = "any number of" if shown.high is None else f"{shown.high:.3g}"
         if self.of == "errors":
-            return f"differ by {low} to {high} of the requests; {self.margin:g} passes"
-        return f"is {low} to {high} times the baseline's; {self.margin:.3g} worse passes"
+            return f"differ by {low} to {high} of the requests; {self.margin:.3g} passes"
+        return f"is {low} to {high} times the baseline's; {1 + self.margin:.4g} times passes"
 
     def _difference(
         self,

@@ -248,6 +248,8 @@ def _trend(series: _Series, confidence: float) -> Trend:
 def _verdict(series: _Series, slope: _Slope, span_s: float) -> tuple[TrendVerdict, str]:
     low, high, matters = slope.low * span_s, slope.high * span_s, series.matters
     between = f"between {_signed(low)} and {_signed(high)} {series.unit} over the run"
+    if low == high == 0:
+        return TrendVerdict.STEADY, "it did not change"
     if -matters <= low and high <= matters:
         return TrendVerdict.STEADY, f"it changed by {between}; less than {matters:.3g} matters not"
     is_there = low > 0 or high < 0

@@ -279,7 +279,7 @@ def _take_valid(probe: Probe, step: Step, finished: Callable[[str, Measured], No
             f"{each.found} ({each.advice})" for each in measured.measurement.validity.faults
         )
         raise InvalidMeasurement(
-            f"{probe.record.label}: the measurement is INVALID, {TRIES} times: {faults}",
+            f"the measurement is INVALID, {TRIES} times: {faults}",
             hint="an INVALID measurement ranks nothing; what was measured is kept",
         )
     finished(step.key, measured)

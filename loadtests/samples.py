@@ -213,7 +213,10 @@ def ratio_bound(hits: int, count: int, *, confidence: float = 0.95) -> Bound:
     share, weight = hits / count, z * z / count
     centre = (share + weight / 2) / (1 + weight)
     half = z * math.sqrt(share * (1 - share) / count + weight / (4 * count)) / (1 + weight)
-    return Bound(share, max(centre - half, 0.0), min(centre + half, 1.0))
+    # What is not there is 0 and what is all is 1, without the rounding of floating point.
+    low = 0.0 if hits == 0 else max(centre - half, 0.0)
+    high = 1.0 if hits == count else min(centre + half, 1.0)
+    return Bound(share, low, high)
 
 
 def _shuffled(body: bytes) -> bytes:

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from dash import html
+from dash import dcc, html
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import plotly.graph_objects as go
     from dash.development.base_component import Component
 
     from dashboard.views import Card
 
 Cell: TypeAlias = "Component | str | Sequence[Component | str]"
 
-__all__ = ["Cell", "aria", "cards", "chip", "command", "facts", "notice", "section", "table"]
+__all__ = [
+    "Cell",
+    "aria",
+    "cards",
+    "chart",
+    "chip",
+    "command",
+    "facts",
+    "notice",
+    "section",
+    "table",
+]
 
-GOOD = {"finished", "valid", "met"}
-BAD = {"failed", "invalid", "missed"}
-UNSURE = {"interrupted", "inconclusive", "unknown", "stopped"}
+GOOD = {"finished", "valid", "met", "pass", "steady"}
+BAD = {"failed", "invalid", "missed", "fail", "drifting"}
+UNSURE = {"interrupted", "inconclusive", "unknown", "stopped", "partial", "not run"}
 
 
 def aria(**names: str) -> dict[str, Any]:
@@ -27,9 +39,31 @@ def aria(**names: str) -> dict[str, Any]:
     return {f"aria-{name}": value for name, value in names.items()}
 
 
-def section(title: str, *children: Component | str, note: str | None = None) -> html.Section:
+def section(
+    title: Cell, *children: Component | str, note: str | None = None, anchor: str | None = None
+) -> html.Section:
+    """anchor: what a link on the same page leads to."""
     about = [] if note is None else [html.P(note, className="note")]
-    return html.Section([html.H2(title), *about, *children], className="section")
+    content = [html.H2(title), *about, *children]
+    if anchor is None:
+        return html.Section(content, className="section")
+    return html.Section(content, className="section", id=anchor)
+
+
+def chart(figure: go.Figure, kind: str) -> dcc.Graph:
+    """kind: its class in the style sheet. As high as the figure says, where it says so."""
+    height = figure.layout.height
+    return dcc.Graph(
+        figure=figure,
+        className=f"chart {kind}",
+        style={} if height is None else {"height": f"{height}px"},
+        responsive=True,
+        config={
+            "displaylogo": False,
+            # Named one by one: among the others is one that sends the figures elsewhere.
+            "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+        },
+    )
 
 
 def cards(shown: Iterable[Card]) -> html.Div:
@@ -84,10 +118,19 @@ def table(
     rows: Iterable[Sequence[Cell]],
     *,
     numeric: Sequence[int] = (),
+    stacked: Sequence[int] = (),
     label: str,
+    kind: str = "",
 ) -> html.Div:
-    """numeric: columns set flush right. Scrolls sideways on its own where it is too wide."""
-    classes = ["number" if column in numeric else "" for column in range(len(headings))]
+    """Scrolls sideways on its own where it is too wide.
+
+    numeric: columns set flush right. stacked: those of them with an interval on a second line.
+    kind: its class in the style sheet.
+    """
+    classes = [
+        "number stacked" if column in stacked else "number" if column in numeric else ""
+        for column in range(len(headings))
+    ]
     head = html.Tr(
         [
             html.Th(text, scope="col", className=each)
@@ -99,7 +142,7 @@ def table(
         for row in rows
     ]
     return html.Div(
-        html.Table([html.Thead(head), html.Tbody(body)]),
+        html.Table([html.Thead(head), html.Tbody(body)], className=kind),
         className="scroll",
         tabIndex="0",
         role="region",

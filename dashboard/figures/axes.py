@@ -1,16 +1,16 @@
-"""Logarithmic axes with round figures on them."""
+"""Paper, and axes with round figures on them."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
-from dashboard.figures.palette import GRID, MUTED
+from dashboard.figures.palette import FONT, GRID, INK, MUTED, PAPER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["log_axis", "round_ticks"]
+__all__ = ["linear_axis", "log_axis", "paper", "round_ticks", "titled"]
 
 FEW_DECADES, SOME_DECADES = 2.2, 3.5
 
@@ -31,9 +31,45 @@ def log_axis(low: float, high: float, text: Callable[[float], str]) -> dict[str,
         "range": [math.log10(low), math.log10(high)],
         "tickvals": ticks,
         "ticktext": [text(each) for each in ticks],
+        **_look(),
+        "minor": {"dtick": "D1", "gridcolor": GRID, "griddash": "dot"},
+    }
+
+
+def linear_axis(low: float, high: float) -> dict[str, object]:
+    return {
+        "range": [low, high],
+        **_look(),
+    }
+
+
+def _look() -> dict[str, object]:
+    return {
         "gridcolor": GRID,
         "linecolor": GRID,
         "tickfont": {"color": MUTED},
         "zeroline": False,
-        "minor": {"dtick": "D1", "gridcolor": GRID, "griddash": "dot"},
+    }
+
+
+def titled(text: str) -> dict[str, object]:
+    return {"title": {"text": text, "font": {"size": 13, "color": INK}}}
+
+
+def paper() -> dict[str, object]:
+    """What every chart has: no colour of its own, and its legend below."""
+    return {
+        "font": {"family": FONT, "size": 13, "color": INK},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left", "bgcolor": PAPER, "font": {"color": INK}},
+        "legend": {
+            "orientation": "h",
+            "yref": "container",
+            "y": 0,
+            "yanchor": "bottom",
+            "x": 0,
+        },
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
     }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import plotly.graph_objects as go
 
 from dashboard import format as fmt
-from dashboard.figures.axes import log_axis
+from dashboard.figures.axes import log_axis, paper, titled
 from dashboard.figures.palette import (
     BASIS_SYMBOL,
     GROUP_COLOR,
@@ -25,9 +25,8 @@ from recommender.explain import group_of
 if TYPE_CHECKING:
     from recommender.recommendation import Basis, Candidate, Recommendation
 
-__all__ = ["CAPTION", "FONT", "Frontier", "FrontierPoint", "frontier", "frontier_figure"]
+__all__ = ["CAPTION", "Frontier", "FrontierPoint", "frontier", "frontier_figure"]
 
-FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 CAPTION = (
     "Each mark is an option that meets the objective; bars are 80% intervals. "
     "The shape tells how the latency is known."
@@ -240,22 +239,10 @@ def _lay_out(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
     costs = [each.usd_per_month for each in drawn.points] or [10.0, 1000.0]
     lows = [each.low_s for each in drawn.points] or [drawn.limit_s / 10]
     figure.update_layout(
+        paper(),
         xaxis=log_axis(min(costs) / ROOM, max(costs) * ROOM, fmt.usd_tick)
-        | {"title": "cost per month"},
+        | titled("cost per month"),
         yaxis=log_axis(min(lows) / ROOM, top_s, fmt.duration)
-        | {"title": f"{drawn.quantile} latency at peak"},
-        font={"family": FONT, "size": 13, "color": INK},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        hovermode="closest",
-        hoverlabel={"align": "left", "bgcolor": PAPER, "font": {"color": INK}},
-        legend={
-            "orientation": "h",
-            "yref": "container",
-            "y": 0,
-            "yanchor": "bottom",
-            "x": 0,
-        },
-        modebar={"bgcolor": "rgba(0,0,0,0)", "color": MUTED, "activecolor": INK},
+        | titled(f"{drawn.quantile} latency at peak"),
         margin={"l": 68, "r": 16, "t": 24, "b": 40},
     )

@@ -23,7 +23,7 @@ from dashboard.components.ranked_table import (
     ranked_table,
     turned,
 )
-from dashboard.components.sections import aria, cards, chip, command, facts, section
+from dashboard.components.sections import aria, cards, chart, chip, command, facts, section
 from dashboard.figures.frontier import CAPTION, frontier, frontier_figure
 from dashboard.views import (
     RecommendationView,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from dashboard.data import Repository
     from recommender.recommendation import Recommendation
+    from recommender.store import Run
 
 __all__ = ["layout", "register"]
 
@@ -50,9 +51,7 @@ class Id(StrEnum):
     WHICH = "ranked-which"
 
 
-def layout(repository: Repository, reference: str) -> Component:
-    """Raises UnknownRun or AmbiguousRun."""
-    run = repository.run(reference)
+def layout(repository: Repository, run: Run) -> Component:
     found = repository.recommendation(run.id)
     if found is None:
         return _unfinished(unfinished_view(run, repository.finished_measurements(run.id)))
@@ -136,7 +135,7 @@ def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> lis
     return [
         section(
             "Cost against latency",
-            _chart(found),
+            chart(frontier_figure(frontier(found)), "frontier"),
             note=f"{CAPTION} Hover for the figures.",
         ),
         section(
@@ -155,19 +154,6 @@ def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> lis
             "~ price derived by rule.",
         ),
     ]
-
-
-def _chart(found: Recommendation) -> Component:
-    return dcc.Graph(
-        figure=frontier_figure(frontier(found)),
-        className="chart",
-        responsive=True,
-        config={
-            "displaylogo": False,
-            # Named one by one: among the others is one that sends the figures elsewhere.
-            "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-        },
-    )
 
 
 def _choices(view: RecommendationView) -> Component:

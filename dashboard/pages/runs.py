@@ -29,13 +29,15 @@ def layout(repository: Repository) -> Component:
             html.P("Your own model container is measured with:"),
             command('recommender quick --command "gunicorn -b 127.0.0.1:{port} wsgi:app" '
                     "--payload samples/*.json"),
+            html.P("Configurations of your own are tested under your traffic with:"),
+            command("recommender loadtest plan.yaml"),
         )  # fmt: skip
     return html.Div(
         [
             html.H1("Runs"),
-            html.P("Newest first. Open one to see what it recommends.", className="note"),
+            html.P("Newest first. Open one to see what it recommends or found.", className="note"),
             table(
-                ("Run", "Status", "Created", "Took", "Measured"),
+                ("Run", "Kind", "Status", "Created", "Took", "Measured"),
                 [_cells(row) for row in rows],
                 label="runs",
             ),
@@ -47,6 +49,7 @@ def _cells(row: RunRow) -> tuple[Cell, ...]:
     error = [] if row.error is None else [html.Div(row.error, className="fault")]
     return (
         dcc.Link(row.id, href=f"/runs/{row.id}", className="mono"),
+        row.kind,
         chip(row.status),
         row.created,
         row.took,

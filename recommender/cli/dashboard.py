@@ -11,6 +11,7 @@ from dashboard.picture import write_picture
 from dashboard.serve import Server, listen
 from recommender.cli.options import open_chosen_store, store_option
 from recommender.errors import BadRequest, NothingMeasured
+from recommender.request import KIND
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -61,6 +62,11 @@ def _draw(picture: Path, run: str, store_url: str | None) -> None:
     with open_chosen_store(store_url) as store:
         repository = StoreRepository(store)
         found = repository.run(run)
+        if found.kind != KIND:
+            raise BadRequest(
+                f"{found.id} is a {found.kind} run: there is no recommendation to draw",
+                hint=f"see it in the dashboard, or: recommender show {found.id}",
+            )
         recommendation = repository.recommendation(found.id)
     if recommendation is None:
         raise NothingMeasured(

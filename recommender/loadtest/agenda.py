@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from loadtests.probe import WARM_UP_S
 from loadtests.traffic import Traffic
 from loadtests.tuning import planned_seconds, planned_trials
 from recommender.loadtest.scenario import (
@@ -37,8 +38,8 @@ __all__ = [
     "starting_s",
 ]
 
-START_S = 2.0  # until /ping answers, the payloads are tried and the caches are warm
-STEP_S = 0.25  # between one run and the next
+START_S = 1.2  # until /ping answers and the payloads are tried
+STEP_S = 0.3  # between one run and the next
 RUNGS = 3  # 1, 2 and 4 at a time: the usual height of the ladder on one or two vCPUs
 OPEN_RUNS = 1.5  # one confirms, and every other search bisects once
 ENDLESS_S = 60.0  # of traffic that has no length of its own
@@ -150,24 +151,20 @@ def estimate_of(test: Test) -> Estimate:
     match test.scenario:
         case FixedScenario() as scenario:
             load, length_s = load_of(scenario), duration_s(scenario)
-            return _of_load(scenario, load, length_s, scenario.repeats)
+            return _of_load(test, load, length_s, scenario.repeats)
         case SoakScenario() | CompareScenario() as scenario:
-            return _of_load(scenario, traffic_of(scenario), scenario.duration_s, 1)
+            return _of_load(test, traffic_of(scenario), scenario.duration_s, 1)
         case TuneScenario(tuning=tuning):
             load_s, trials = planned_seconds(tuning), planned_trials(tuning)
-            longest_s = load_s + trials * (START_S + RUNGS * STEP_S)
+            longest_s = load_s + trials * (START_S + WARM_UP_S + RUNGS * STEP_S)
             return Estimate(longest_s, 0.5 * longest_s, longest_s, None)
         case CapacityScenario() | ProfileScenario() | OfflineScenario():
             return _of_search(test.scenario)
 
 
-def _of_load(
-    scenario: FixedScenario | SoakScenario | CompareScenario,
-    load: object,
-    length_s: float,
-    repeats: int,
-) -> Estimate:
+def _of_load(test: Test, load: object, length_s: float, repeats: int) -> Estimate:
     """How much users ask who wait for their answers, only the server knows."""
+    scenario = test.scenario
     length_s = _stopped_at(scenario, length_s)
     requests = None
     if isinstance(load, Traffic):
@@ -177,7 +174,7 @@ def _of_load(
         if scenario.stop.max_requests is not None:
             requests = min(requests, scenario.stop.max_requests)
         requests *= repeats
-    seconds = repeats * (length_s + STEP_S)
+    seconds = WARM_UP_S * len(test.configurations) + repeats * (length_s + STEP_S)
     return Estimate(seconds, seconds, seconds, requests)
 
 
@@ -187,13 +184,13 @@ def _stopped_at(scenario: Scenario, length_s: float) -> float:
 
 
 def _of_search(scenario: CapacityScenario | ProfileScenario | OfflineScenario) -> Estimate:
-    ladder_s = RUNGS * (scenario.rung_s + STEP_S)
+    rung_s = scenario.rung_s + STEP_S
     run_s = scenario.duration_s + STEP_S
     low, usual, high = _runs(scenario)
     return Estimate(
-        seconds=ladder_s + usual * run_s,
-        low_s=ladder_s * 2 / RUNGS + low * run_s,
-        high_s=ladder_s * 5 / RUNGS + high * run_s,
+        seconds=WARM_UP_S + RUNGS * rung_s + usual * run_s,
+        low_s=WARM_UP_S + 2 * rung_s + low * run_s,
+        high_s=WARM_UP_S + 5 * rung_s + high * run_s,
         requests=None,
     )
 

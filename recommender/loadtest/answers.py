@@ -77,6 +77,7 @@ class Case:
     plan: Plan
     kept: Mapping[tuple[str, str], Kept]
     usd_per_hour: Decimal | None
+    is_running: bool = False
 
     @property
     def steps(self) -> Mapping[str, Measured]:

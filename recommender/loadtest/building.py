@@ -14,6 +14,7 @@ from recommender.loadtest.report import KeptRun, LoadTestReport, TestReport
 from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.words import findings
 from recommender.recommendation import CostOfMeasuring
+from recommender.store import RunStatus
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -38,7 +39,7 @@ def build_report(store: Store, run: Run, book: PriceBook) -> LoadTestReport:
     prices = hourly_prices(configurations, plan.region, book)
     kept = kept_of(store, run)
     tests = tuple(
-        _test(_case(test, plan, kept, prices)) for test in agenda(plan, environment.cores)
+        _test(_case(test, run, plan, kept, prices)) for test in agenda(plan, environment.cores)
     )
     return LoadTestReport(
         run=run.id,
@@ -52,12 +53,19 @@ def build_report(store: Store, run: Run, book: PriceBook) -> LoadTestReport:
 
 def _case(
     test: Test,
+    run: Run,
     plan: Plan,
     kept: dict[tuple[str, str], Kept],
     prices: dict[str, HourlyPrice],
 ) -> Case:
     price = prices.get(test.name)
-    return Case(test, plan, kept, None if price is None else price.usd_per_hour)
+    return Case(
+        test=test,
+        plan=plan,
+        kept=kept,
+        usd_per_hour=None if price is None else price.usd_per_hour,
+        is_running=run.status is RunStatus.RUNNING,
+    )
 
 
 def _test(case: Case) -> TestReport:
@@ -101,7 +109,8 @@ def _outcome(case: Case, parts: list[tuple[str, Kept]]) -> tuple[Answer | None, 
         note = notes[-1]
         state: State = "partial" if has_runs and note.state == "not run" else note.state
         return None, state, note.reason
-    return None, "partial" if has_runs else "not run", "the run ended before it"
+    why = "its turn has not come yet" if case.is_running else "the run ended before it"
+    return None, "partial" if has_runs else "not run", why
 
 
 def _cost(tests: tuple[TestReport, ...], paid: dict[str, Decimal]) -> CostOfMeasuring:

@@ -44,7 +44,9 @@ def compare(rig: Rig, test: Test) -> None:
                 rig.keep(configuration.name, scenario.name, step.key + suffix, measured)
             if not faults:
                 return
-    raise InvalidMeasurement(f"{test.label}: INVALID, {TRIES} times: {'; '.join(faults)}")
+    raise InvalidMeasurement(
+        f"the measurement is INVALID, {TRIES} times: {'; '.join(dict.fromkeys(faults))}"
+    )
 
 
 def taken_side_by_side(

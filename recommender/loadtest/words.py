@@ -206,7 +206,7 @@ def _offline(answer: OfflineAnswer) -> tuple[str, ...]:
     found = answer.offline
     return (
         f"{between(found.rows_per_s)} rows/s at {found.concurrency} at a time; a million rows "
-        f"take {between(found.s_per_million_rows)} s"
+        f"take {length(found.s_per_million_rows.value or 0.0)}"
         + _per_million(answer.usd_per_million_rows, "rows")
         + ".",
     )

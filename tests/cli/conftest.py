@@ -1,12 +1,13 @@
 """The program as a user runs it: a process of its own, with a home of its own."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,6 +58,13 @@ class Recommender:
             if done.returncode != INVALID:
                 break
         return done
+
+    def write_plan(self, text: str) -> None:
+        """plan.yaml, with what else the plans of the tests read."""
+        (self.folder / "plan.yaml").write_text(self.spelled_out(text))
+        (self.folder / "day.csv").write_text("requests\n360000\n720000\n")  # 100/s, 200/s
+        times_s = (f"{0.005 * n:.3f}\n" for n in range(401))
+        (self.folder / "times.txt").write_text("".join(times_s))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -128,3 +136,36 @@ def self_tested(tmp_path_factory):
     """A short self-test of the instrument."""
     with recommender_in(tmp_path_factory.mktemp("self-test")) as program:
         yield program.run("doctor", "--self-test", "--duration-s", "3", "--json")
+
+
+def unfinished(reports: list[str]) -> set[str]:
+    """Scenarios that came to their end in none of them."""
+    tests = [test for report in reports for test in json.loads(report)["tests"]]
+    ended = {test["scenario"] for test in tests if test["state"] == "finished"}
+    return {test["scenario"] for test in tests} - ended
+
+
+@pytest.fixture(scope="module")
+def loadtested(tmp_path_factory):
+    """A plan carried out: the program, how it ended the last time, and the report of each time.
+
+    Up to three times, until each test has come to its end once: INVALID is a busy neighbour's.
+    """
+    with ExitStack() as stack:
+
+        def carry_out(
+            plan: str,
+        ) -> tuple[Recommender, subprocess.CompletedProcess[str], list[str]]:
+            place = tmp_path_factory.mktemp("loadtest")
+            program = stack.enter_context(recommender_in(place))
+            program.write_plan(plan)
+            files = ("--json", "report.json", "--markdown", "report.md")
+            reports: list[str] = []
+            for _ in range(3):
+                done = program.run("loadtest", "plan.yaml", "--quiet", *files)
+                reports.append((program.folder / "report.json").read_text())
+                if done.returncode != INVALID or not unfinished(reports):
+                    break
+            return program, done, reports
+
+        yield carry_out

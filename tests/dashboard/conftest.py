@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from dashboard.data import LoadTest, StoreRepository
 from loadtests.environment import Environment
 from loadtests.slo import Verdict
 from recommender.demand import Demand, TrafficFacts, WorkloadFacts
@@ -40,6 +42,9 @@ from recommender.recommendation import (
     SizeFacts,
 )
 from recommender.store import Run, RunStatus, Store, open_store, this_process
+
+sys.path.insert(0, str(Path(__file__).parent))
+from simulated_loadtest import keep_loadtest
 
 BROWSER = "/usr/bin/chromium"
 WITHIN_S = 60
@@ -337,3 +342,32 @@ def keep(store, recommendation) -> Callable[..., Run]:
         return kept(store, None if failed else recommendation, label)
 
     return add
+
+
+@pytest.fixture(scope="session")
+def environment() -> Environment:
+    return ENVIRONMENT
+
+
+@pytest.fixture(scope="session")
+def loadtest_file(tmp_path_factory) -> Path:
+    """A store with a load test of every mode, finished."""
+    file = tmp_path_factory.mktemp("loadtest") / "store.sqlite3"
+    with open_store(file, default_folder=file.parent) as opened:
+        run = keep_loadtest(opened, ENVIRONMENT)
+        opened.finish(run.id, RunStatus.FINISHED)
+    return file
+
+
+@pytest.fixture
+def loadtests(loadtest_file) -> Iterator[Store]:
+    with open_store(loadtest_file, default_folder=loadtest_file.parent) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def tested(loadtest_file) -> LoadTest:
+    """What the dashboard is told of it."""
+    with open_store(loadtest_file, default_folder=loadtest_file.parent) as opened:
+        repository = StoreRepository(opened)
+        return repository.loadtest(repository.run("latest"))

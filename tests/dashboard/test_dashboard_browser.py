@@ -7,6 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from simulated_loadtest import keep_loadtest
+
+from recommender.store import RunStatus
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -55,6 +58,28 @@ def test_a_run_is_found_read_and_sorted(chromium, address, keep):
     chromium.wait_for(f"{FIRST_ROW}.includes('serverless')")
     chromium.script("document.querySelector('#ranked-groups input').click()")
     chromium.wait_for("document.querySelectorAll('.ranked tbody tr').length === 2")
+    assert chromium.complaints == []
+
+
+def test_a_load_test_fits_every_width_and_its_summary_leads_to_its_tests(
+    chromium, address, store, environment
+):
+    run = keep_loadtest(store, environment, leave=("offline",))
+    store.finish(run.id, RunStatus.STOPPED, error="<b>stopped</b>")
+    charts = "[...document.querySelectorAll('.chart')]"
+    for width, dark in ((1280, False), (390, True)):
+        chromium.look(width, 844, dark=dark)
+        chromium.open(f"{address}runs/{run.id}")
+        chromium.wait_for(
+            f"{charts}.length === 11 && {charts}.every(e => e.querySelector('.main-svg'))"
+        )
+        assert chromium.script("document.documentElement.scrollWidth <= window.innerWidth")
+        cut = f"{charts}.some(e => e.querySelector('.main-svg').clientWidth > e.clientWidth + 1)"
+        assert not chromium.script(cut)
+        assert chromium.script("document.querySelectorAll('main b').length") == 0
+    chromium.script("[...document.querySelectorAll('.summary a')].pop().click()")
+    chromium.wait_for("window.scrollY > 1000")
+    assert chromium.script("document.querySelector('h1') !== null")
     assert chromium.complaints == []
 
 

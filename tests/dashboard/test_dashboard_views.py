@@ -136,7 +136,8 @@ def test_nothing_ranked_shows_no_card_and_no_bill(recommendation):
 
 def test_a_run_is_a_row_with_its_error():
     assert run_row(run()) == RunRow(
-        id="q1", status="failed", created="2026-11-21 06:04 UTC", took="3 min 0 s",
+        id="q1", kind="recommendation", status="failed", created="2026-11-21 06:04 UTC",
+        took="3 min 0 s",
         measured="a container", error="it broke",
     )  # fmt: skip
 

@@ -402,5 +402,19 @@ def test_a_backlog_that_grows_just_above_the_capacity_is_a_cliff(ladder_and_run)
     grown = missed.measurement.model_copy(update={"over_saturated": True})
     capacity = conclude((*ladder, met, replace(missed, measurement=grown)), slo, SETTINGS)
     assert (capacity.cliff.kind, capacity.cliff.at_rps) == ("overload", 105)
-    far = replace(missed, step=replace(missed.step, rate_rps=130), measurement=grown)
-    assert conclude((*ladder, met, far), slo, SETTINGS).cliff is None
+
+
+def test_a_backlog_far_above_the_capacity_is_a_cliff_only_below_what_waiting_users_got(
+    ladder_and_run,
+):
+    """Of a server that gave users who wait 200 a second, no backlog is expected at 130."""
+    slo, ladder, run = ladder_and_run
+    met, missed = with_p95(run, 100, 0.024, 0.025, 0.026), with_p95(run, 105, 0.04, 0.05, 0.06)
+    grown = missed.measurement.model_copy(update={"over_saturated": True})
+
+    def cliff_at(rate_rps):
+        far = replace(missed, step=replace(missed.step, rate_rps=rate_rps), measurement=grown)
+        return conclude((*ladder, met, far), slo, SETTINGS).cliff
+
+    assert cliff_at(130).kind == "overload"
+    assert cliff_at(195) is None
