@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
+from loadtests.compare import CompareVerdict
+from loadtests.drift import TrendVerdict
 from loadtests.journal import Journal
 from loadtests.slo import Verdict
 from loadtests.targets.limits import capabilities
@@ -27,7 +29,12 @@ from recommender.loadtest.building import build_report
 from recommender.loadtest.explanation import explain
 from recommender.loadtest.prices import hourly_prices, paid_prices
 from recommender.loadtest.reading import read_plan
-from recommender.loadtest.report import ComparisonAnswer, FixedAnswer
+from recommender.loadtest.report import (
+    CapacityAnswer,
+    ComparisonAnswer,
+    FixedAnswer,
+    SoakAnswer,
+)
 from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.session import resume_loadtest, run_loadtest
 from recommender.performance.speed_prior import SpeedPrior
@@ -35,11 +42,17 @@ from recommender.quick import Workplace
 
 if TYPE_CHECKING:
     from recommender.loadtest.plan import Plan
-    from recommender.loadtest.report import LoadTestReport, TestReport
+    from recommender.loadtest.report import Answer, LoadTestReport, TestReport
 
 __all__ = ["loadtest_command", "loadtest_exit_code", "present_report"]
 
 MISSED, FAILED = 3, 1
+BAD = {Verdict.MISSED.value, CompareVerdict.FAIL.value, TrendVerdict.DRIFTING.value}
+OPEN = {
+    Verdict.UNKNOWN.value,
+    CompareVerdict.INCONCLUSIVE.value,
+    TrendVerdict.INCONCLUSIVE.value,
+}
 DEFAULT_PORT = 5557  # as `recommender worker` has it
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - what --distributed asks for, and its help says so
 
@@ -125,14 +138,25 @@ def loadtest_exit_code(report: LoadTestReport) -> int:
 def _code(test: TestReport) -> int:
     if test.answer is None:
         return FAILED if test.state == "failed" else INCONCLUSIVE
-    verdicts: set[str] = set()
-    if isinstance(test.answer, FixedAnswer):
-        verdicts = {each.verdict.value for each in test.answer.verdicts}
-    if isinstance(test.answer, ComparisonAnswer):
-        verdicts = {each.verdict.value for each in test.answer.comparisons}
-    if verdicts & {Verdict.MISSED.value, "fail"}:
+    verdicts = _verdicts(test.answer)
+    if verdicts & BAD:
         return MISSED
-    return INCONCLUSIVE if verdicts & {Verdict.UNKNOWN.value, "inconclusive"} else 0
+    return INCONCLUSIVE if verdicts & OPEN else 0
+
+
+def _verdicts(answer: Answer) -> set[str]:
+    """In the words of its own mode; none of one that finds figures and judges nothing."""
+    match answer:
+        case FixedAnswer():
+            return {each.verdict.value for each in answer.verdicts}
+        case ComparisonAnswer():
+            return {each.verdict.value for each in answer.comparisons}
+        case SoakAnswer():
+            return {answer.soak.verdict.value}
+        case CapacityAnswer():
+            return {Verdict.MISSED.value for each in answer.tiers if each.basis == "none"}
+        case _:
+            return set()
 
 
 def _plan(file: Path, given: dict[str, Any]) -> Plan:

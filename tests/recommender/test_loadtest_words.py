@@ -136,6 +136,7 @@ EXIT_CODES = {
     "all met": ((made.outcome("a", made.MET), made.outcome("b", made.OFFLINE)), 0),
     "an objective missed": ((made.outcome("a", made.MET), made.outcome("b", made.MIXED)), 3),
     "a comparison failed": ((made.outcome("a", made.COMPARED),), 3),
+    "a soak that drifted": ((made.outcome("a", made.SOAK),), 3),
     "not decided": (
         (made.outcome("a", made.MIXED.model_copy(update={"verdicts": made.MIXED.verdicts[1:]})),),
         4,
