@@ -34,7 +34,7 @@ WRONG = 4
 )
 @click.option(
     "--duration-s", type=click.FloatRange(2, 600), default=60.0, show_default=True,
-    help="Of the shortest case of the self-test; the four take 8 times that.",
+    help="Of the shortest case of the self-test; the four take 11 times that.",
 )  # fmt: skip
 @click.option(
     "--bench-generator", is_flag=True, help="Measure the load generator, beside others (3 min)."
@@ -46,8 +46,9 @@ def doctor_command(
 ) -> None:
     """Say what this machine can do: limits, containers, GPU, AWS credentials, price-book age.
 
-    --self-test measures queues whose latencies are known by theory and prints the error of each
-    quantile; it exits with 4 when one is neither within 10 % nor inside its stated interval.
+    --self-test measures queues whose latencies are known by theory (at the rate that was offered
+    and the mean service time that was drawn) and prints the error of each quantile; it exits with
+    4 when one is neither within 10 % nor inside its stated interval.
     "added" is what the instrument itself adds: measured less the server's own log of the same
     requests.
 
@@ -106,7 +107,12 @@ def _findings(findings: tuple[Finding, ...]) -> Table:
 
 def _comparisons(rows: tuple[Comparison, ...]) -> Table:
     table = Table(
-        box=None, pad_edge=False, header_style="bold", title="Self-test, ms", title_justify="left"
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+        title="Self-test, ms",
+        title_justify="left",
     )
     table.add_column("queue", no_wrap=True)
     for name in ("quantile", "theory", "measured", "95 % interval", "error", "added"):

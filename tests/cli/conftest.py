@@ -135,7 +135,7 @@ def measured(tmp_path_factory):
 def self_tested(tmp_path_factory):
     """A short self-test of the instrument."""
     with recommender_in(tmp_path_factory.mktemp("self-test")) as program:
-        yield program.run("doctor", "--self-test", "--duration-s", "3", "--json")
+        yield program.run("doctor", "--self-test", "--duration-s", "2", "--json")
 
 
 def unfinished(reports: list[str]) -> set[str]:
