@@ -16,7 +16,7 @@ from loadtests.monitor import wait_for_quiet
 from loadtests.readings import Asked, Reading, facts_of
 from loadtests.resources import ResourceMonitor
 from loadtests.runner import ClosedJob, Destination, Engine, OpenJob
-from loadtests.steps import ClosedStep, OpenStep, TrafficStep, UsersStep
+from loadtests.steps import ClosedStep, OpenStep, Step, TrafficStep, UsersStep
 from loadtests.stopping import StopRules
 from loadtests.traffic import Steady
 from loadtests.users import Constant
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from loadtests.runner import Progress
     from loadtests.samples import Samples
     from loadtests.slo import LatencyObjective, Slo
-    from loadtests.steps import Step
     from loadtests.targets.protocol import Setup, Target
     from loadtests.traffic import Traffic
     from loadtests.watch import Watch
@@ -44,6 +43,7 @@ __all__ = [
     "carry_out",
     "describe_target",
     "open_load",
+    "replayed",
     "search_capacity",
     "until",
 ]
@@ -65,6 +65,9 @@ class Measured:
     measurement: Measurement
     samples: Samples
     resources: ResourceSeries | None = None
+
+    def as_evidence(self, step: Step) -> Evidence:
+        return Evidence(step, self.measurement, self.samples.service_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +248,7 @@ def carry_out(
     warm = False
     while True:
         step = decide(history)
-        if not isinstance(step, ClosedStep | OpenStep | TrafficStep | UsersStep):
+        if not isinstance(step, Step):
             return step, history
         measured = hooks.stored.get(step.key)
         if measured is None:
@@ -254,7 +257,20 @@ def carry_out(
                 warm = True
             hooks.starting(step)
             measured = _take_valid(probe, step, hooks.finished)
-        history += (Evidence(step, measured.measurement, measured.samples.service_s),)
+        history += (measured.as_evidence(step),)
+
+
+def replayed(
+    decide: Callable[[tuple[Evidence, ...]], Step | Answer], stored: Mapping[str, Measured]
+) -> tuple[Evidence, ...] | None:
+    """The whole history that leads to an answer, from what is stored; None where a run lacks."""
+    history: tuple[Evidence, ...] = ()
+    while isinstance(step := decide(history), Step):
+        found = stored.get(step.key)
+        if found is None:
+            return None
+        history += (found.as_evidence(step),)
+    return history
 
 
 def search_capacity(

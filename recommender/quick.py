@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from loadtests.capacity import Capacity, next_step, tightest
-from loadtests.capacity import Evidence as StepEvidence
+from loadtests.capacity import next_step, tightest
 from loadtests.environment import capture_environment, utc_now
 from loadtests.errors import InvalidMeasurement, TargetDied
-from loadtests.probe import Hooks, Probe, describe_target, search_capacity
+from loadtests.probe import Hooks, Probe, describe_target, replayed, search_capacity
 from loadtests.runner import Destination, Engine
 from loadtests.slo import parse_slo
 from loadtests.steps import ClosedStep
 from loadtests.targets.limits import capabilities
 from loadtests.targets.protocol import running
+from recommender.lifecycle import ended
 from recommender.measured import response_bytes_mean
 from recommender.recommend import recommend
 from recommender.request import KIND
 from recommender.starting import generator_cores, model_folder, target_of, try_payloads
-from recommender.store import RunStatus, this_process
+from recommender.store import this_process
 from recommender.stored_run import (
     KEY_SEPARATOR,
     read_run,
@@ -113,18 +114,11 @@ def resume_quick(run: Run, request: QuickRequest, workplace: Workplace) -> Outco
 
 def _measure(run: Run, request: QuickRequest, workload: Workload, workplace: Workplace) -> Outcome:
     store = workplace.store
-    try:
+    with ended(store, run):
         session = _Session(run, request, workload, workplace)
         failures = session.measure_all()
         recommendation = session.recommend()
         store.add_recommendation(run.id, recommendation.model_dump(mode="json"))
-        store.finish(run.id, RunStatus.FINISHED)
-    except KeyboardInterrupt:
-        store.finish(run.id, RunStatus.STOPPED, "stopped by the user")
-        raise
-    except Exception as error:
-        store.finish(run.id, RunStatus.FAILED, str(error))
-        raise
     return Outcome(run.id, recommendation, failures)
 
 
@@ -180,16 +174,9 @@ class _Session:
 
     def _is_finished(self, size: float | None) -> bool:
         """Does what is stored already answer the search?"""
-        history: tuple[StepEvidence, ...] = ()
         steps = self.stored.get(size_label(size), {})
-        while True:
-            step = next_step(history, self.slo, self.request.settings)
-            if isinstance(step, Capacity):
-                return True
-            if step.key not in steps:
-                return False
-            found = steps[step.key]
-            history += (StepEvidence(step, found.measurement, found.samples.service_s),)
+        search = partial(next_step, slo=self.slo, settings=self.request.settings)
+        return replayed(search, steps) is not None
 
     def _measure_size(self, size: float | None, place: _Place) -> None:
         label = size_label(size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import psutil
 
 from loadtests.demo_server.truth import read_truth
 from loadtests.errors import TargetExited, TargetNotReady, TargetUnreachable
+from loadtests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def serving(
 
     Raises TargetExited, TargetNotReady.
     """
-    port = _free_port()
+    port = free_port()
     entry = journal.process("demo server")
     with subprocess.Popen(  # noqa: S603 - ours
         settings.command(str(port)),
@@ -91,9 +91,3 @@ def _wait(process: subprocess.Popen[str], base_url: str) -> None:
             time.sleep(LOOK_EVERY_S)
         else:
             return
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import socket
 import time
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from loadtests.errors import (
     TargetExited,
     TargetNotReady,
 )
+from loadtests.ports import free_port
 from loadtests.targets.control_groups import PREFIX, Counters
 from loadtests.targets.diagnosis import Evidence, advice, not_ready, quoted, what_happened
 from loadtests.targets.limits import WATCH_EVERY_S, capabilities, enforcement
@@ -96,7 +96,7 @@ class ProcessTarget:
 
     def _launch(self) -> None:
         self._lay_out()
-        self._port = _free_port()
+        self._port = free_port()
         self._enforced = self._enforce()
         limits, bounds = self._enforced.limits, self._enforced.bounds
         environment = contract_environment(
@@ -281,12 +281,6 @@ def _memory_bytes(counted: Counters, tree: list[int]) -> int:
 
 def _cpus(sizing: Sizing, limits: Limits) -> float:
     return len(limits.cores) if sizing.vcpus is None else sizing.vcpus
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _tail(path: Path, start: int, lines: int) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from loadtests.drift import MemorySeries, SoakSettings, judge_soak
 from loadtests.errors import InvalidMeasurement
 from loadtests.measurement import Interval, judge_measurement
 from loadtests.offline import OfflineResult
+from loadtests.probe import replayed
 from loadtests.profile import LoadCurve
 from loadtests.slo import Bound, ErrorRateObjective, LatencyObjective, Verdict, judge
 from loadtests.traffic import Traffic
@@ -23,7 +24,6 @@ from recommender.loadtest.course import (
     course_of,
     offline_settings,
     profile_settings,
-    replayed,
     search_settings,
     tiers_of,
 )

@@ -9,7 +9,7 @@ from loadtests.capacity import SearchSettings
 from loadtests.ladder import Evidence, LadderSettings
 from loadtests.offline import OfflineSettings
 from loadtests.profile import ProfileSettings
-from loadtests.steps import ClosedStep, OpenStep, TrafficStep, UsersStep
+from loadtests.steps import Step, TrafficStep, UsersStep
 from loadtests.tiers import Tier
 from loadtests.traffic import Traffic
 from recommender.loadtest.agenda import duration_s
@@ -24,10 +24,8 @@ from recommender.loadtest.scenario import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from loadtests.probe import Measured
-    from loadtests.steps import Step
     from recommender.loadtest.agenda import Test
     from recommender.loadtest.plan import Plan
 
@@ -37,7 +35,6 @@ __all__ = [
     "course_of",
     "offline_settings",
     "profile_settings",
-    "replayed",
     "search_settings",
     "tiers_of",
 ]
@@ -68,17 +65,6 @@ def course_of(test: Test, plan: Plan) -> Course:
             return _runs(scenario)
         case scenario:
             raise TypeError(f"a {scenario.mode} starts its servers itself")
-
-
-def replayed(course: Course, stored: Mapping[str, Measured]) -> tuple[Evidence, ...] | None:
-    """The whole history from what is stored; None where a run is missing."""
-    history: tuple[Evidence, ...] = ()
-    while not isinstance(step := course(history), Done):
-        found = stored.get(step.key)
-        if found is None:
-            return None
-        history += (Evidence(step, found.measurement, found.samples.service_s),)
-    return history
 
 
 def tiers_of(plan: Plan) -> tuple[Tier, ...]:
@@ -122,7 +108,7 @@ def _ladder(rung_s: float) -> LadderSettings:
 
 
 def _step(asked: object) -> Step | Done:
-    return asked if isinstance(asked, ClosedStep | OpenStep | TrafficStep | UsersStep) else Done()
+    return asked if isinstance(asked, Step) else Done()
 
 
 def _runs(scenario: FixedScenario | SoakScenario) -> Course:

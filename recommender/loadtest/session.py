@@ -13,6 +13,7 @@ from loadtests.probe import carry_out
 from loadtests.runner import Engine
 from loadtests.targets.limits import capabilities
 from recommender.errors import BadRequest
+from recommender.lifecycle import ended
 from recommender.loadtest.agenda import agenda, configurations_of, served_together
 from recommender.loadtest.answers import is_settled
 from recommender.loadtest.comparing import compare
@@ -24,7 +25,7 @@ from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.rig import Clock, Rig
 from recommender.loadtest.scenario import CompareScenario, TuneScenario
 from recommender.loadtest.tuned import tune
-from recommender.store import RunStatus, this_process
+from recommender.store import this_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,16 +72,8 @@ def resume_loadtest(run: Run, workplace: Workplace) -> str:
 
 
 def _carry_out(run: Run, request: LoadTestRequest, workplace: Workplace) -> None:
-    store = workplace.store
-    try:
+    with ended(workplace.store, run):
         _Session(run, request, workplace).test_all()
-        store.finish(run.id, RunStatus.FINISHED)
-    except KeyboardInterrupt:
-        store.finish(run.id, RunStatus.STOPPED, "stopped by the user")
-        raise
-    except Exception as error:
-        store.finish(run.id, RunStatus.FAILED, str(error))
-        raise
 
 
 class _Session:

@@ -8,7 +8,7 @@ from loadtests import capacity
 from loadtests.capacity import SearchSettings
 from loadtests.errors import TargetError
 from loadtests.ladder import Evidence, service_model
-from loadtests.probe import carry_out
+from loadtests.probe import carry_out, replayed
 from loadtests.samples import quantile_bound
 from loadtests.steps import ClosedStep
 from loadtests.tuning import Trial, TrialResult, TuningResult, next_trial
@@ -99,15 +99,10 @@ def _course(trial: Trial, test: Test) -> Course:
 
 def _result(trial: Trial, test: Test, plan: Plan, kept: Kept) -> TrialResult | None:
     within = _within(trial)
-    steps = kept.within(within)
-    history: tuple[Evidence, ...] = ()
-    course = _course(trial, test)
-    while isinstance(step := course(history), ClosedStep):
-        found = steps.get(step.key)
-        if found is None:
-            note = kept.notes.get(within)
-            return None if note is None else TrialResult(trial=trial, failed_reason=note.reason)
-        history += (Evidence(step, found.measurement, found.samples.service_s),)
+    history = replayed(_course(trial, test), kept.within(within))
+    if history is None:
+        note = kept.notes.get(within)
+        return None if note is None else TrialResult(trial=trial, failed_reason=note.reason)
     return _scored(trial, history, test, plan)
 
 
