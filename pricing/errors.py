@@ -5,7 +5,11 @@ PricingError
 ├── UnknownRegion         no such region in the book
 ├── UnknownPriceBook      no bundled book, and no folder, of that name
 ├── NoPrice               the thing exists; the book holds no price for it
-└── BadPriceBook          the book's files cannot be trusted (exit code 1: not the user's question)
+├── BadPriceBook          the book's files cannot be trusted (exit code 1: not the user's question)
+├── SourceUnavailable     a source of prices cannot be reached, or asks to be left alone (1)
+├── SourceRefused         it does not let us in: no credentials, expired or without the right (1)
+└── BadOffer              what it published is cut short or is not what it should be (1)
+    └── BadOwnOffer       a user's own file of machines is not (2: theirs to put right)
 
 Every message says what was asked and what was found; `hint` says what to do.
 """
@@ -43,6 +47,22 @@ class NoPrice(PricingError):
 
 class BadPriceBook(PricingError):
     exit_code = 1
+
+
+class SourceUnavailable(PricingError):
+    exit_code = 1
+
+
+class SourceRefused(PricingError):
+    exit_code = 1
+
+
+class BadOffer(PricingError):
+    exit_code = 1
+
+
+class BadOwnOffer(BadOffer):
+    exit_code = 2
 
 
 def close_matches(asked: str, known: Iterable[str], *, limit: int = 3) -> tuple[str, ...]:

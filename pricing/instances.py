@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
+from typing import Final
 
 from pricing.text import require_line, require_optional_line
+
+AWS: Final = "aws"
 
 
 class Architecture(StrEnum):
@@ -76,6 +79,11 @@ class Accelerator:
             raise ValueError(f"accelerator count is {self.count}; above one it is whole")
 
     @property
+    def text(self) -> str:
+        """For people."""
+        return f"{self.count:g} × {self.model}"  # noqa: RUF001 - a count
+
+    @property
     def is_fractional(self) -> bool:
         return self.count < 1
 
@@ -92,7 +100,8 @@ class InstanceType:
     `hosting_name` is the name under which SageMaker endpoints accept it; None where they do not.
     `network_gbps` is the sustained bandwidth, without bursts. `baseline_ratio` is the share of
     each vCPU that a burstable machine may use for ever; None on every other machine.
-    None elsewhere means: not known.
+    `provider` is who has it: "aws" for every machine of a price book. None elsewhere means: not
+    known.
     """
 
     name: str
@@ -109,9 +118,11 @@ class InstanceType:
     baseline_ratio: float | None = None
     current_generation: bool = True
     spot_supported: bool | None = None
+    provider: str = AWS
 
     def __post_init__(self) -> None:
         require_line("instance name", self.name)
+        require_line("provider", self.provider)
         require_line("source", self.source)
         require_optional_line("hosting_name", self.hosting_name)
         _require_positive("vcpus", self.vcpus)

@@ -22,11 +22,15 @@ class Platform(StrEnum):
     """Real-time endpoints; asynchronous inference and batch transform cost the same an hour."""
     SERVERLESS = "serverless"
     EC2 = "ec2"
+    OWN = "own"
+    """Machines that a user told of: their own, or another cloud's."""
 
 
 class Purchase(StrEnum):
     ON_DEMAND = "on-demand"
     SPOT = "spot"
+    SAVINGS_PLAN = "savings-plan"
+    """On demand, at the rate that a commitment for a year or three brings."""
 
 
 class PriceBasis(StrEnum):
@@ -55,6 +59,9 @@ class UnitItem(StrEnum):
     DATA_IN = "data-in"
     DATA_OUT = "data-out"
     ENDPOINT_STORAGE = "endpoint-storage"
+    LOAD_BALANCER = "load-balancer"
+    LOAD_BALANCER_CAPACITY = "load-balancer-capacity"
+    """By what passes through: one LCU-hour carries a GB to machines and back."""
 
 
 class AcceleratorStatus(StrEnum):
@@ -67,6 +74,8 @@ UNIT_OF: Final = MappingProxyType(
         UnitItem.DATA_IN: "GB",
         UnitItem.DATA_OUT: "GB",
         UnitItem.ENDPOINT_STORAGE: "GB-month",
+        UnitItem.LOAD_BALANCER: "hour",
+        UnitItem.LOAD_BALANCER_CAPACITY: "LCU-hour",
     }
 )
 
@@ -102,34 +111,52 @@ class PriceRow:
         require_line("source", self.source)
         require_optional_line("note", self.note)
 
+    def age_days(self, today: date) -> int:
+        return (today - self.observed_on).days
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer(PriceRow):
-    """A machine by the hour. `interruption_band` is a key of INTERRUPTION_BANDS, spot only."""
+    """A machine by the hour. `interruption_band` is a key of INTERRUPTION_BANDS, spot only.
+
+    `machines` is how many there are; None where as many can be had as are asked for.
+    """
 
     instance: InstanceType
     platform: Platform
     purchase: Purchase
     usd_per_hour: Decimal
     interruption_band: str | None = None
+    machines: int | None = None
 
     @override
     def __post_init__(self) -> None:
         PriceRow.__post_init__(self)
         _require_price("usd_per_hour", self.usd_per_hour)
-        if self.platform is Platform.SERVERLESS:
-            raise ValueError("serverless inference is not sold by the machine")
-        if self.platform is Platform.SAGEMAKER:
-            if self.purchase is Purchase.SPOT:
-                raise ValueError("SageMaker endpoints cannot run on spot; spot means EC2")
-            if self.instance.hosting_name is None:
-                raise ValueError(f"{self.instance.name} is not a SageMaker hosting type")
+        self._require_platform()
+        if self.machines is not None and self.machines < 1:
+            raise ValueError(f"{self.machines} machines are none to choose")
         if self.interruption_band is not None:
             if self.purchase is not Purchase.SPOT:
                 raise ValueError("only spot is interrupted")
             if self.interruption_band not in INTERRUPTION_BANDS:
                 known = ", ".join(INTERRUPTION_BANDS)
                 raise ValueError(f"interruption band {self.interruption_band!r}; known: {known}")
+
+    def _require_platform(self) -> None:
+        match self.platform:
+            case Platform.SERVERLESS:
+                raise ValueError("serverless inference is not sold by the machine")
+            case Platform.SAGEMAKER:
+                if self.purchase is Purchase.SPOT:
+                    raise ValueError("SageMaker endpoints cannot run on spot; spot means EC2")
+                if self.instance.hosting_name is None:
+                    raise ValueError(f"{self.instance.name} is not a SageMaker hosting type")
+            case Platform.OWN:
+                if self.purchase is not Purchase.ON_DEMAND:
+                    raise ValueError("a machine of one's own has one price, on-demand")
+            case Platform.EC2:
+                pass
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from functools import partial
 from types import MappingProxyType
+from typing import Final, Self
 
 from typing_extensions import override
 
@@ -24,6 +25,9 @@ from pricing.offers import (
     Unpriced,
 )
 from pricing.text import require_line
+
+STALE_DAYS: Final = 90
+"""P4 and P5 fell by up to 44 % on one day of June 2025; a quarter is long enough to trust."""
 
 
 class OffersByRegion(Mapping[str, tuple[Offer, ...]]):
@@ -52,6 +56,15 @@ class OffersByRegion(Mapping[str, tuple[Offer, ...]]):
         if region not in self._opened:
             self._opened[region] = check_offers(region, self._readers[region]())
         return self._opened[region]
+
+    def with_more(self, more: Callable[[str, tuple[Offer, ...]], Iterable[Offer]]) -> Self:
+        """more: from a region and what is offered there, what else is."""
+
+        def both(region: str) -> tuple[Offer, ...]:
+            here = self.open(region)
+            return (*here, *more(region, here))
+
+        return type(self)({region: partial(both, region) for region in self})
 
     @override
     def __getitem__(self, region: str) -> tuple[Offer, ...]:
@@ -98,8 +111,8 @@ class PriceBook:
         _require_unique(
             "unpriced row", ((u.region, u.platform, u.instance.name) for u in self.unpriced_rows)
         )
-        names = {i.name: i for i in self.instances}
-        names |= {i.hosting_name: i for i in self.instances if i.hosting_name is not None}
+        names = {i.name.casefold(): i for i in self.instances}
+        names |= {i.hosting_name.casefold(): i for i in self.instances if i.hosting_name}
         object.__setattr__(self, "_by_name", MappingProxyType(names))
 
     @property
@@ -253,6 +266,10 @@ class PriceBook:
     def age_days(self, today: date) -> int:
         """Days since the book was put together; its prices are older, see `observed_between`."""
         return (today - self.published_on).days
+
+    def is_stale(self, today: date) -> bool:
+        """Is it time to look again?"""
+        return self.age_days(today) > STALE_DAYS
 
     def observed_between(self, region: str) -> tuple[date, date]:
         """Oldest and newest day on which a price of the region was observed."""

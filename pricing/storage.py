@@ -25,7 +25,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pricing.errors import BadPriceBook, UnknownPriceBook, did_you_mean
+from pricing.errors import BadPriceBook
 from pricing.instances import InstanceType
 from pricing.offers import Offer
 from pricing.pricebook import OffersByRegion, PriceBook, check_offers
@@ -55,7 +55,7 @@ from pricing.rows import (
 #   1  (0.1.0)  the first
 SCHEMA_VERSION: Final = 1
 _FORMAT: Final = "inference-price-book"
-_MANIFEST: Final = "manifest.json"
+MANIFEST: Final = "manifest.json"
 _RESTORE: Final = "put the file back as it was published, or load another book"
 
 
@@ -91,59 +91,13 @@ def _offers_of(region: str) -> _Table:
     return _Table(f"offers/{region}.csv", OFFER_COLUMNS)
 
 
-def bundled_books() -> tuple[Path, ...]:
-    """Folders of the books that came with this package, oldest first."""
-    manifests = (Path(__file__).parent / "books").glob(f"*/{_MANIFEST}")
-    return tuple(sorted(manifest.parent for manifest in manifests))
+def read_book(folder: Path) -> PriceBook:
+    """The book in a folder. Offers of a region are read when first asked for.
 
-
-def load_book(name_or_path: str | Path | None = None) -> PriceBook:
-    """The newest bundled book, a bundled book by name, or the book in a folder.
-
-    Offers of a region are read when first asked for. Raises UnknownPriceBook, or BadPriceBook
-    where the files cannot be trusted; a region's own file speaks up when it is read.
+    Raises BadPriceBook where the files cannot be trusted; a region's own file speaks up when it
+    is read.
     """
-    return _load(_folder_of(name_or_path))
-
-
-def save_book(book: PriceBook, folder: Path) -> None:
-    """Write the book to a folder which must not exist yet."""
-    if folder.exists():
-        raise BadPriceBook(
-            f"cannot write price book {book.name}: {folder} exists",
-            hint="a book is never changed in place; choose a new folder",
-        )
-    partial_folder = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial_folder, ignore_errors=True)
-    (partial_folder / "offers").mkdir(parents=True)
-    try:
-        _write(book, partial_folder)
-        partial_folder.rename(folder)
-    finally:
-        shutil.rmtree(partial_folder, ignore_errors=True)
-
-
-def _folder_of(name_or_path: str | Path | None) -> Path:
-    bundled = {folder.name: folder for folder in bundled_books()}
-    if name_or_path is None:
-        if not bundled:
-            raise UnknownPriceBook(
-                "no price book came with this installation", hint="install the package again"
-            )
-        return bundled[max(bundled)]
-    if isinstance(name_or_path, str) and name_or_path in bundled:
-        return bundled[name_or_path]
-    if not Path(name_or_path).is_dir():
-        raise UnknownPriceBook(
-            f"{name_or_path} is neither a bundled price book nor a folder"
-            f"{did_you_mean(str(name_or_path), bundled)}",
-            hint=f"bundled: {', '.join(bundled) or 'none'}",
-        )
-    return Path(name_or_path)
-
-
-def _load(folder: Path) -> PriceBook:
-    manifest = _read_manifest(folder / _MANIFEST)
+    manifest = _read_manifest(folder / MANIFEST)
     instances = _read(folder, _INSTANCES, instance_from_row)
     machines = {machine.name: machine for machine in instances}
     regions = sorted(path.stem for path in (folder / "offers").glob("*.csv"))
@@ -164,6 +118,23 @@ def _load(folder: Path) -> PriceBook:
         )
     except ValueError as error:
         raise BadPriceBook(f"price book {folder}: {error}", hint=_RESTORE) from error
+
+
+def save_book(book: PriceBook, folder: Path) -> None:
+    """Write the book to a folder which must not exist yet; what it stands in is made."""
+    if folder.exists():
+        raise BadPriceBook(
+            f"cannot write price book {book.name}: {folder} exists",
+            hint="a book is never changed in place; choose a new folder",
+        )
+    partial_folder = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    (partial_folder / "offers").mkdir(parents=True)
+    try:
+        _write(book, partial_folder)
+        partial_folder.rename(folder)
+    finally:
+        shutil.rmtree(partial_folder, ignore_errors=True)
 
 
 def _read_manifest(path: Path) -> _Manifest:
@@ -251,7 +222,7 @@ def _write(book: PriceBook, folder: Path) -> None:
         sources=book.sources,
         notes=book.notes,
     )
-    (folder / _MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
     _write_rows(folder, _INSTANCES, map(instance_to_row, book.instances))
     _write_rows(folder, _SERVERLESS, map(serverless_to_row, book.serverless_offers))
     _write_rows(folder, _ACCELERATORS, map(accelerator_to_row, book.accelerator_offers))

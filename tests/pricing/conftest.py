@@ -1,7 +1,11 @@
+import os
 from datetime import date
 from decimal import Decimal
 
+import botocore.session
 import pytest
+from botocore.loaders import create_loader
+from price_servers import moto_ec2, price_server
 
 from pricing import (
     AcceleratorOffer,
@@ -55,6 +59,50 @@ def offer(instance, usd_per_hour, platform=Platform.EC2, purchase=Purchase.ON_DE
             **changes,
         }
     )
+
+
+@pytest.fixture
+def published():
+    """The places where prices are published, on loopback."""
+    with price_server() as server:
+        yield server
+
+
+@pytest.fixture
+def no_account(monkeypatch, tmp_path):
+    """No AWS settings but those of the test: not whoever runs it, not the machine's role."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    return monkeypatch
+
+
+@pytest.fixture(scope="session")
+def moto_url():
+    with moto_ec2() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def botocore_files():
+    """Read once: every session of its own reads megabytes anew."""
+    return create_loader()
+
+
+@pytest.fixture
+def account(no_account, published, botocore_files):
+    """Credentials, and every endpoint at the server on loopback; nothing is asked thrice."""
+    no_account.setattr(botocore.session, "create_loader", lambda _path: botocore_files)
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", "AKIDFORTHETEST"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL", published.url),
+        ("AWS_MAX_ATTEMPTS", "2"),
+    ):
+        no_account.setenv(name, value)
+    return published
 
 
 @pytest.fixture(scope="session")

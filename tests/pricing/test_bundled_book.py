@@ -17,6 +17,7 @@ from pricing import (
     Purchase,
     ServerlessComponent,
     bundled_books,
+    implausible,
 )
 
 HOME = "us-east-1"
@@ -92,6 +93,19 @@ def test_hosting_costs_between_1_10_and_1_45_times_ec2(every_offer, on_demand):
             assert Decimal("1.10") <= ratio <= Decimal("1.45"), (key, ratio)
             pairs[offer.region] += 1
     assert pairs[HOME] == 271
+
+
+def test_the_bundled_book_keeps_the_rules_that_a_user_s_book_is_held_to(bundled):
+    assert [
+        fault for region in bundled.regions for fault in implausible(bundled.offers(region))
+    ] == []
+
+
+def test_what_took_elastic_inference_s_place_on_sagemaker_is_priced(bundled):
+    successors = {m.hosting_name for m in bundled.instances if m.family in {"inf1", "inf2"}}
+    assert len(successors) == 8
+    priced = {offer.name for offer in bundled.offers(HOME, Platform.SAGEMAKER)}
+    assert successors <= priced
 
 
 def test_spot_is_cheaper_than_on_demand(every_offer, on_demand):

@@ -97,6 +97,8 @@ def test_ec2_prices_are_those_of_the_price_list(bundled, name, usd_per_hour):
         (UnitItem.DATA_IN, "0.016"),
         (UnitItem.DATA_OUT, "0.016"),
         (UnitItem.ENDPOINT_STORAGE, "0.14"),  # gp2; 0.112 is the notebook's gp3
+        (UnitItem.LOAD_BALANCER, "0.0225"),  # Infracost, Pricing API
+        (UnitItem.LOAD_BALANCER_CAPACITY, "0.008"),
     ],
 )
 def test_data_and_storage_cost_what_the_price_list_says(bundled, item, usd):

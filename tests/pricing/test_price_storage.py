@@ -238,14 +238,14 @@ def test_the_newest_bundled_book_is_the_default(bundled):
 
 
 def test_a_book_that_is_not_there_names_those_that_are(bundled):
-    with pytest.raises(UnknownPriceBook, match="neither a bundled price book nor a folder") as err:
+    with pytest.raises(UnknownPriceBook, match="neither a known price book nor a folder") as err:
         load_book("2026-11-12")
     assert bundled.name in str(err.value.hint)
     assert err.value.exit_code == 2
 
 
 def test_an_installation_without_books_says_so(monkeypatch):
-    monkeypatch.setattr(pricing.storage, "bundled_books", tuple)
+    monkeypatch.setattr(pricing.shelf, "bundled_books", tuple)
     with pytest.raises(UnknownPriceBook, match="no price book came with"):
         load_book()
 

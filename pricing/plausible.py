@@ -1,0 +1,68 @@
+"""What prices are like: bounds that a right price keeps, and a slip of the pen does not.
+
+SageMaker's hosting price is EC2's on-demand price times a ratio of the family: 1.15 to 1.40 on
+every type whose two prices are both known, in every region. Spot is sold below on-demand.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from pricing.errors import BadPriceBook
+from pricing.offers import Platform, Purchase
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pricing.offers import Offer
+    from pricing.pricebook import PriceBook
+
+__all__ = ["HOSTING_RATIO_BOUNDS", "implausible", "require_plausible"]
+
+HOSTING_RATIO_BOUNDS: Final = (Decimal("1.10"), Decimal("1.45"))
+
+
+def require_plausible(book: PriceBook) -> None:
+    """Reads every region. Raises BadPriceBook with the first price that cannot be right."""
+    for region in book.regions:
+        for fault in implausible(book.offers(region)):
+            raise BadPriceBook(
+                f"price book {book.name}, {region}: {fault}",
+                hint="put the file back as it was written, or remove the book",
+            )
+
+
+def implausible(offers: Iterable[Offer]) -> Iterator[str]:
+    """What is wrong with offers of one region, a sentence for each."""
+    given = tuple(offers)
+    ec2 = {
+        offer.instance.name: offer.usd_per_hour
+        for offer in given
+        if (offer.platform, offer.purchase) == (Platform.EC2, Purchase.ON_DEMAND)
+    }
+    for offer in given:
+        on_demand = ec2.get(offer.instance.name)
+        if on_demand is None:
+            continue
+        fault = _fault(offer, on_demand)
+        if fault is not None:
+            yield fault
+
+
+def _fault(offer: Offer, on_demand_usd: Decimal) -> str | None:
+    if offer.purchase is Purchase.SPOT and offer.usd_per_hour >= on_demand_usd:
+        return (
+            f"{offer.name} costs {offer.usd_per_hour} USD an hour on spot and {on_demand_usd} on "
+            "demand; spot is cheaper"
+        )
+    if offer.platform is not Platform.SAGEMAKER or offer.purchase is not Purchase.ON_DEMAND:
+        return None
+    ratio = offer.usd_per_hour / on_demand_usd
+    lowest, highest = HOSTING_RATIO_BOUNDS
+    if lowest <= ratio <= highest:
+        return None
+    return (
+        f"{offer.name} costs {offer.usd_per_hour} USD an hour, {ratio:.2f} times EC2's "
+        f"{on_demand_usd}; SageMaker's are {lowest} to {highest} times"
+    )
