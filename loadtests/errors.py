@@ -7,7 +7,9 @@ LoadTestError                exit code 1: our fault, or the target's
 │   ├── TargetDied           it ended during the test
 │   ├── PayloadRejected      it answered the trial request with something else than 2xx
 │   ├── TargetUnreachable    nothing listens at the URL
-│   └── LimitUnavailable     this machine cannot enforce the size asked for
+│   ├── LimitUnavailable     this machine cannot enforce the size asked for
+│   ├── EngineUnavailable    no container engine answers here
+│   └── ImageUnavailable     the image cannot be fetched, built or run here
 ├── EngineFailed             the load generator itself broke
 ├── SampleTrainingFailed     the bundled model could not be made
 ├── OutOfTime                the time for the whole plan is over
@@ -21,6 +23,8 @@ from __future__ import annotations
 
 __all__ = [
     "EngineFailed",
+    "EngineUnavailable",
+    "ImageUnavailable",
     "InvalidMeasurement",
     "LimitUnavailable",
     "LoadTestError",
@@ -69,6 +73,14 @@ class TargetUnreachable(TargetError):
 
 
 class LimitUnavailable(TargetError):
+    pass
+
+
+class EngineUnavailable(TargetError):
+    pass
+
+
+class ImageUnavailable(TargetError):
     pass
 
 

@@ -6,7 +6,7 @@ behind is found later.
 
 Safe at any time: an entry belongs to the process that wrote it, and is left alone while that one
 lives. Nothing else is touched: a process must carry the entry's token in its environment (or
-descend from one that does), a folder or control group must have it in its name.
+descend from one that does); a container, folder or control group must have it in its name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_never
 
 from loadtests.errors import LoadTestError
-from loadtests.targets.control_groups import dismantle
+from loadtests.targets.container_removal import remove_container
+from loadtests.targets.control_groups import PREFIX, dismantle
 from loadtests.targets.processes import (
     ProcessIdentity,
     descendants,
@@ -45,6 +46,9 @@ LOOK_EVERY_S = 0.01
 
 
 class Kind(StrEnum):
+    """In the order of their removal: a container while its engine may still answer."""
+
+    CONTAINER = "container"
     PROCESS = "process"
     CGROUP = "cgroup"
     FOLDER = "folder"
@@ -52,7 +56,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """id: unique, and the token that the thing itself carries. what: for a person."""
+    """id: unique, and the token that the thing itself carries. what: for a person.
+
+    paths: where it is; of a container, the socket of the engine that has it.
+    """
 
     id: str
     kind: Kind
@@ -95,6 +102,10 @@ class Journal:
     def cgroup(self, paths: tuple[Path, ...]) -> Entry:
         """Before it is made; {id} in the paths becomes the entry's."""
         return self._enter(Kind.CGROUP, "control group", paths)
+
+    def container(self, what: str, socket: Path) -> Entry:
+        """Before it is created, with PREFIX and the entry's id for a name."""
+        return self._enter(Kind.CONTAINER, what, (socket,))
 
     def _enter(self, kind: Kind, what: str, paths: tuple[Path, ...] = ()) -> Entry:
         token = uuid.uuid4().hex
@@ -140,6 +151,8 @@ class Journal:
         ours = [path for path in entry.paths if path.name.endswith(entry.id)]
         try:
             match entry.kind:
+                case Kind.CONTAINER:
+                    removed = remove_container(PREFIX + entry.id, *entry.paths)
                 case Kind.PROCESS:
                     removed = kill_carriers(entry.id)
                 case Kind.CGROUP:
@@ -157,7 +170,7 @@ class Journal:
         return removed
 
     def clean_leftovers(self) -> list[str]:
-        """All of them, processes first since they may still be writing; says what was removed."""
+        """All of them, what may still be writing before what it writes to; says what was."""
         order = list(Kind)
         leftovers = sorted(self.leftovers(), key=lambda entry: order.index(entry.kind))
         removed = [line for entry in leftovers for line in self.clean(entry)]

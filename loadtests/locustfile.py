@@ -13,8 +13,8 @@ Jobs      one JSON object a line on stdin, to alone and master: {"job": "load" |
           process ended. The end of stdin is the end of the program, a worker's too.
 Answers   JSON lines on stdout: ready, started, progress (four a second), finished, failed; of the
           master also crew (who is there) and refused; of a worker joined, working, idle, ended
-Samples   blocks of `generator.recording.RECORD`, appended to the file the job names: by a lone
-          generator itself, of workers by their master, as they arrive (generator.crew says how)
+Samples   blocks of `generator.recording.RECORD` to the file the job names, streams to one beside
+          it: by a lone generator itself, of workers by their master (generator.crew says how)
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ import resource
 import socket
 import sys
 import time
+from functools import partial
 from http.client import HTTPException
-from select import POLLIN
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -33,7 +33,6 @@ import gevent
 import gevent.os
 import locust.runners
 from gevent import monkey
-from gevent import socket as gevent_socket
 from gevent.event import Event
 from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool
 from geventhttpclient.response import HTTPSocketPoolResponse
@@ -41,15 +40,19 @@ from locust import User, task
 from locust.env import Environment
 from locust.exception import RPCError
 from locust.log import setup_logging
+from typing_extensions import override
 
 from loadtests.generator.alone import Alone
 from loadtests.generator.generating import Generator
-from loadtests.generator.lines import CannotServe, json_lines, say
+from loadtests.generator.kept import Kept
+from loadtests.generator.lines import CannotServe, give_up, json_lines, say
 from loadtests.generator.master import Master
 from loadtests.generator.precise_timer import PreciseTimer
 from loadtests.generator.recording import Outcome, Recorder
+from loadtests.generator.streamed import StreamRecorder, exchange, outcome_of
 from loadtests.generator.unread import Unread
 from loadtests.generator.worker import Worker
+from loadtests.streaming.answer import StreamedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,64 +66,26 @@ OK_CLASS = 2  # of HTTP statuses
 SUCCEEDED, REFUSED, BROKEN, TIMED_OUT, DROPPED, UNFINISHED = map(int, Outcome)
 
 
-class _Kept:
-    """Connections kept for the next request, the latest first.
-
-    Whoever sends keeps within the number of connections; there is nothing to wait for here.
-    """
-
-    def __init__(self, host: str, port: int, timeout_s: float) -> None:
-        super().__init__(
-            host, port, host, port, connection_timeout=timeout_s, network_timeout=timeout_s
-        )  # type: ignore[call-arg] # of the pools this stands before
-        self._kept: list[Any] = []
-        self._poll = monkey.get_original("select", "poll")
-
-    def get_socket(self) -> Any:  # noqa: ANN401 - gevent's
-        while self._kept:
-            connection = self._kept.pop()
-            if self._is_quiet(connection):
-                return connection
-            connection.close()
-        return self._create_socket()  # type: ignore[attr-defined] # the pool's
-
-    def return_socket(self, sock: Any) -> None:  # noqa: ANN401
-        self._kept.append(sock)
-
-    def release_socket(self, sock: Any) -> None:  # noqa: ANN401
-        sock.close()
-
-    def after_connect(self, sock: Any) -> None:  # noqa: ANN401
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def close(self) -> None:
-        while self._kept:
-            self._kept.pop().close()
-
-    def _is_quiet(self, connection: Any) -> bool:  # noqa: ANN401
-        """A server that closed it, or speaks unasked, makes it readable."""
-        poll = self._poll()
-        poll.register(connection.fileno(), POLLIN)
-        return not poll.poll(0)
+class _PlainConnections(Kept, ConnectionPool): ...
 
 
-class _PlainConnections(_Kept, ConnectionPool): ...
-
-
-class _SecureConnections(_Kept, SSLConnectionPool): ...
+class _SecureConnections(Kept, SSLConnectionPool): ...
 
 
 def connections(base_url: str, timeout_s: float) -> _PlainConnections | _SecureConnections:
     url = urlsplit(base_url)
     is_secure = url.scheme == "https"
     kind = _SecureConnections if is_secure else _PlainConnections
-    return kind(url.hostname or "", url.port or (443 if is_secure else 80), timeout_s)
+    poll = monkey.get_original("select", "poll")
+    return kind(url.hostname or "", url.port or (443 if is_secure else 80), timeout_s, poll)
 
 
 class Load:
     """One share of one job: its connections, its reused greenlets, its samples."""
 
-    def __init__(self, share: Share, hand_on: Callable[[bytes], object]) -> None:
+    recorder_of = Recorder
+
+    def __init__(self, share: Share, hand_on: Callable[..., object]) -> None:
         self.share, self._hand_on = share, hand_on
         self.connections = [connections(each, share.timeout_s) for each in share.base_urls]
         self.heads = [share.heads(each) for each in share.base_urls]
@@ -136,7 +101,7 @@ class Load:
     def run(self, start_s: float, report: Callable[[float, int, int], None]) -> None:
         """Until all is sent and answered, or given up."""
         self.report = report
-        self.recorder = Recorder(start_s, self._hand_on)
+        self.recorder = self.recorder_of(start_s, self._hand_on)
         try:
             self.open_loop() if self.share.loop == "open" else self.closed_loop()
         finally:
@@ -162,7 +127,7 @@ class Load:
             status = response.get_code()
             size = len(response.read())
             outcome = SUCCEEDED if status // 100 == OK_CLASS else REFUSED
-        except (TimeoutError, gevent_socket.timeout):
+        except TimeoutError:
             outcome = TIMED_OUT
         except (OSError, HTTPException, ValueError, RuntimeError, EOFError):
             outcome = BROKEN
@@ -267,6 +232,34 @@ class Load:
         self.timer.close()
 
 
+class StreamingLoad(Load):
+    """The same of answers that come bit by bit; whole ones take no part in what that costs."""
+
+    recorder_of = StreamRecorder
+    recorder: StreamRecorder
+
+    @override
+    def send(self, due_s: float, payload: int, variant: int) -> int:
+        recorder, clock, key = self.recorder, time.perf_counter, id(gevent.getcurrent())
+        answer, sent_s = StreamedAnswer(self.share.delivery), clock()
+        recorder.change_in_flight(sent_s, 1)
+        self.pending[key] = (due_s, sent_s, payload, variant)
+        request = self.heads[variant][payload] + self.share.bodies[payload]
+        kept, ends_s = self.connections[variant], sent_s + self.share.timeout_s
+        read = partial(exchange, answer, kept, request, clock, ends_s)
+        outcome = int(outcome_of(answer, read))
+        done_s = clock()
+        del self.pending[key]
+        recorder.change_in_flight(done_s, -1)
+        recorder.add_streamed((due_s, sent_s, done_s), (payload, outcome, variant), answer)
+        self.report(done_s - due_s, answer.bytes, outcome)
+        return outcome
+
+
+def load_of(share: Share, hand_on: Callable[..., object]) -> Load:
+    return (Load if share.delivery == "whole" else StreamingLoad)(share, hand_on)
+
+
 class ScheduleUser(User):
     """Locust's one user in a process that sends: it performs job after job."""
 
@@ -316,7 +309,7 @@ def serve_master(host: str, port: int) -> None:
         raise CannotServe(f"port {port} of {host} cannot be listened on: is it taken?") from error
     master = Master(runner, say, gevent.sleep)
     gevent.spawn(master.conduct).link_exception(
-        lambda greenlet: _give_up(f"{type(greenlet.exception).__name__}: {greenlet.exception}")
+        lambda greenlet: give_up(f"{type(greenlet.exception).__name__}: {greenlet.exception}")
     )
     say({"event": "ready", "port": runner.server.port})
     master.serve(_lines(0))
@@ -349,7 +342,7 @@ def serve_worker(host: str, port: int, name: str, wait_s: float) -> None:
 
 
 def _generator(environment: Environment, report_every_s: float) -> Generator:
-    generator = Generator(Load, environment.stats, report_every_s)
+    generator = Generator(load_of, environment.stats, report_every_s)
     environment.generator = generator  # type: ignore[attr-defined] # for the user to find
     return generator
 
@@ -363,11 +356,6 @@ def _end_with_input(environment: Environment) -> None:
     os._exit(0)
 
 
-def _give_up(message: str) -> None:
-    say({"event": "failed", "message": message})
-    os._exit(1)
-
-
 def main() -> None:
     setup_logging("WARNING")  # type: ignore[no-untyped-call]
     locust.runners.HEARTBEAT_INTERVAL = Worker.HEARTBEAT_EVERY_S  # type: ignore[assignment]
@@ -377,9 +365,9 @@ def main() -> None:
     try:
         _serve(sys.argv[1:])
     except CannotServe as error:
-        _give_up(str(error))
+        give_up(str(error))
     except (OSError, ValueError, KeyError) as error:
-        _give_up(f"{type(error).__name__}: {error}")
+        give_up(f"{type(error).__name__}: {error}")
     sys.stdout.flush()
     os._exit(0)  # greenlets still sending must not hold the program
 

@@ -8,10 +8,32 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from loadtests.queueing import tail_inflation, warmup_length
+from loadtests.goodput import Goodput, goodput, limits_text
+from loadtests.host_change import host_change
+from loadtests.inside import Inside
+from loadtests.intervals import (
+    QUANTILES,
+    Interval,
+    Quantile,
+    dependent_quantile,
+    plain_quantile,
+    quantile_in,
+)
 from loadtests.resources import ResourceSummary
-from loadtests.samples import Samples, quantile_bound, ratio_bound
-from loadtests.slo import Bound, ErrorRateObjective, LatencyObjective, Verdict, judge
+from loadtests.samples import Samples, ratio_bound
+from loadtests.slo import (
+    ErrorRateObjective,
+    GoodputObjective,
+    LatencyObjective,
+    TokenObjective,
+    Verdict,
+    claimed_quantile,
+    judge,
+    judge_least,
+    request_limits,
+)
+from loadtests.steady import achieved_rps, settled, throughput_rps
+from loadtests.streaming.figures import TokenFigures, token_figures
 from loadtests.validity import (
     GeneratorFacts,
     OpenEvidence,
@@ -24,9 +46,8 @@ from loadtests.validity import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
-    from loadtests.slo import Objective
+    from loadtests.host_change import HostChange
+    from loadtests.slo import Limit, Objective, QuantileObjective
 
 __all__ = [
     "QUANTILES",
@@ -42,31 +63,11 @@ __all__ = [
     "with_objectives",
 ]
 
-QUANTILES = (0.5, 0.9, 0.95, 0.99)
-# Simulated, an interval of 95 % so widened holds the truth in 95 % of runs of M/M/1 at half load,
-# and at 80 % load in 92 % for p95 and 95 % for p50 (24,000 requests); by 20 batches alone in 90 %.
-BATCHES = (20, 10)
+NOT_STREAMED = "the answers were not streamed"
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Interval(_Frozen):
-    """value with a 95 % interval; None is not known, never zero or infinite."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-
-    @classmethod
-    def of(cls, bound: Bound) -> Interval:
-        return cls(value=_finite(bound.value), low=_finite(bound.low), high=_finite(bound.high))
-
-
-class Quantile(_Frozen):
-    quantile: float
-    seconds: Interval
 
 
 class Load(_Frozen):
@@ -83,13 +84,16 @@ class Load(_Frozen):
     duration_s: float
     seed: int
 
-    @property
-    def is_steady(self) -> bool:
-        return self.traffic is None
+    def is_steady(self, starts: int) -> bool:
+        """A server that came during the run, from zero or in another's place, is part of it."""
+        return self.traffic is None and starts == 0
 
 
 class TargetRecord(_Frozen):
-    """What it was asked of. vcpus: the size as given or enforced; None when nobody said."""
+    """What it was asked of. vcpus: the size as given or enforced; None when nobody said.
+
+    notes: what else a reader of its figures must know, a sentence each.
+    """
 
     kind: str
     label: str
@@ -100,14 +104,19 @@ class TargetRecord(_Frozen):
     shares_cores: bool
     setup_s: float | None
     instance_type: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class TargetUse(_Frozen):
-    """What the target used while it was measured; None is not knowable."""
+    """What the target used while it was measured; None is not knowable.
+
+    starts: servers that came while it was.
+    """
 
     cpu_s: float | None = None
     memory_peak_bytes: int | None = None
     throttled_s: float | None = None
+    starts: int = 0
 
 
 class Measurement(_Frozen):
@@ -115,7 +124,10 @@ class Measurement(_Frozen):
 
     latency: due to done, failures counting as infinitely late. service: sent to done, successes
     only. error_ratio: failed, dropped and unfinished over due. in_flight: time average of requests
-    in flight.
+    in flight. tokens: of streamed answers; no_tokens says why there are none. goodput: of an
+    open-loop run, for each set of limits that its objectives come to. inside: what went on behind
+    a gateway of ours, None where there was none. starts: servers that came during the run; where
+    some did, all of it counts.
     """
 
     target: TargetRecord
@@ -145,6 +157,7 @@ class Measurement(_Frozen):
     cpu_busy_vcpus: float | None
     memory_peak_bytes: int | None
     throttled_ratio: float | None
+    starts: int = 0
     generator_cpu_ratio: float
     neighbour_cpu_ratio: float | None
     host_slowdown: float | None = None
@@ -152,6 +165,10 @@ class Measurement(_Frozen):
     stop_reason: str | None
     validity: Validity
     resources: ResourceSummary | None = None
+    tokens: TokenFigures | None = None
+    no_tokens: str | None = NOT_STREAMED
+    goodput: tuple[Goodput, ...] = ()
+    inside: Inside | None = None
 
     @property
     def is_evidence(self) -> bool:
@@ -159,7 +176,20 @@ class Measurement(_Frozen):
 
     def latency_at(self, quantile: float) -> Interval:
         """Not-known for a quantile that was not summarised."""
-        found = (each.seconds for each in self.latency if each.quantile == quantile)
+        return quantile_in(self.latency, quantile)
+
+    def at(self, objective: QuantileObjective) -> Interval:
+        """Of what the objective is about; not-known where that was not measured or summarised."""
+        if isinstance(objective, LatencyObjective):
+            return self.latency_at(objective.quantile)
+        if self.tokens is None:
+            return Interval(value=None)
+        return self.tokens.at(objective.figure, objective.quantile)
+
+    def goodput_within(self, limits: Iterable[Limit]) -> Interval:
+        """The share of good requests; not-known for limits that were not summarised."""
+        within = limits_text(limits)
+        found = (each.ratio for each in self.goodput if each.within == within)
         return next(found, Interval(value=None))
 
 
@@ -180,14 +210,15 @@ class RunFacts:
     over_saturated: bool = False
     stop_reason: str | None = None
     resources: ResourceSummary | None = None
+    inside: Inside | None = None
 
 
 def summarise_open(
-    samples: Samples, facts: RunFacts, objectives: Iterable[LatencyObjective] = ()
+    samples: Samples, facts: RunFacts, objectives: Iterable[Objective] = ()
 ) -> Measurement:
     objectives = tuple(objectives)
-    claimed = max((each.quantile for each in objectives), default=0.95)
-    steady = _settled(samples, facts.load, facts.stop_reason)
+    claimed = claimed_quantile(objectives)
+    steady = settled(samples, facts.stop_reason, is_steady=facts.load.is_steady(facts.use.starts))
     validity = check_open(
         OpenEvidence(
             samples=samples,
@@ -198,46 +229,70 @@ def summarise_open(
             over_saturated=facts.over_saturated,
             stopped_early=facts.stop_reason is not None,
             neighbour_share=facts.neighbour_share,
-            host_slowdown=facts.host_slowdown,
+            host=_host_change(samples, facts),
         )
     )
-    return _summary(samples, steady, facts, _latencies(steady, objectives), validity)
+    judged = _judged_by(samples, steady, objectives)
+    return _summary(samples, steady, facts, judged, validity)
 
 
 def summarise_closed(samples: Samples, facts: RunFacts) -> Measurement:
     """A closed loop has no latency of its own: nobody was kept waiting to be sent."""
-    steady = _settled(samples, facts.load, facts.stop_reason)
-    validity = check_closed(samples, facts.generator, facts.neighbour_share, facts.host_slowdown)
-    return _summary(samples, steady, facts, (), validity)
+    steady = settled(samples, facts.stop_reason, is_steady=facts.load.is_steady(facts.use.starts))
+    validity = check_closed(
+        samples, facts.generator, facts.neighbour_share, _host_change(samples, facts)
+    )
+    tokens = _tokens(token_figures(samples, steady, ()))
+    return _summary(samples, steady, facts, {"latency": (), **tokens}, validity)
 
 
 def with_objectives(
-    measured: Measurement, samples: Samples, objectives: Iterable[LatencyObjective]
+    measured: Measurement, samples: Samples, objectives: Iterable[Objective]
 ) -> Measurement:
-    """An open-loop run with its latency summarised for other objectives; a closed one as it is."""
+    """An open-loop run summarised for other objectives; a closed one as it is."""
     if measured.load.loop == "closed":
         return measured
-    steady = _settled(samples, measured.load, measured.stop_reason)
-    return measured.model_copy(update={"latency": _latencies(steady, objectives)})
+    steady = settled(
+        samples, measured.stop_reason, is_steady=measured.load.is_steady(measured.starts)
+    )
+    return measured.model_copy(update=_judged_by(samples, steady, tuple(objectives)))
 
 
-def _latencies(steady: Samples, objectives: Iterable[LatencyObjective]) -> tuple[Quantile, ...]:
-    limits = {each.quantile: each.limit_s for each in objectives}
-    wanted = sorted({*QUANTILES, *limits})
-    return tuple(_latency(steady.latency_s, quantile, limits.get(quantile)) for quantile in wanted)
+def _judged_by(
+    samples: Samples, steady: Samples, objectives: tuple[Objective, ...]
+) -> dict[str, Any]:
+    """The figures of a Measurement that objectives ask for."""
+    latency = (each for each in objectives if isinstance(each, LatencyObjective))
+    limits = {each.quantile: each.limit_s for each in latency}
+    sets = {each.within: None for each in objectives if isinstance(each, GoodputObjective)}
+    sets |= {request_limits(objectives): None}
+    return {
+        "latency": tuple(
+            dependent_quantile(steady.latency_s, quantile, limits.get(quantile))
+            for quantile in sorted({*QUANTILES, *limits})
+        ),
+        "goodput": tuple(goodput(steady, limits) for limits in sets if limits),
+        **_tokens(token_figures(samples, steady, objectives)),
+    }
+
+
+def _tokens(found: TokenFigures | None) -> dict[str, Any]:
+    return {"tokens": found, "no_tokens": NOT_STREAMED if found is None else None}
 
 
 def judge_measurement(measured: Measurement, objective: Objective) -> Verdict:
     if not measured.is_evidence:
         return Verdict.UNKNOWN
     match objective:
-        case LatencyObjective():
-            return _judge_latency(measured, objective)
+        case LatencyObjective() | TokenObjective():
+            return _judge_quantile(measured, objective)
         case ErrorRateObjective(limit_ratio):
-            return judge(_bound(measured.error_ratio), limit_ratio)
+            return judge(measured.error_ratio.bound, limit_ratio)
+        case GoodputObjective():
+            return _judge_goodput(measured, objective)
 
 
-def _judge_latency(measured: Measurement, objective: LatencyObjective) -> Verdict:
+def _judge_quantile(measured: Measurement, objective: QuantileObjective) -> Verdict:
     """A backlog that grows for good misses every objective, however short the run was.
 
     Where failures reach into the quantile its value is infinite, stored as None: missed when there
@@ -245,9 +300,9 @@ def _judge_latency(measured: Measurement, objective: LatencyObjective) -> Verdic
     """
     if measured.over_saturated:
         return Verdict.MISSED
-    found = measured.latency_at(objective.quantile)
+    found = measured.at(objective)
     if found.value is not None:
-        return judge(_bound(found), objective.limit_s)
+        return judge(found.bound, objective.limit_s)
     if found.low is not None and found.low > objective.limit_s:
         return Verdict.MISSED
     surely_bad = measured.error_ratio.low
@@ -256,11 +311,19 @@ def _judge_latency(measured: Measurement, objective: LatencyObjective) -> Verdic
     return Verdict.UNKNOWN
 
 
+def _judge_goodput(measured: Measurement, objective: GoodputObjective) -> Verdict:
+    """By what was summarised for the very same limits."""
+    if measured.over_saturated:
+        return Verdict.MISSED
+    ratio = measured.goodput_within(objective.within)
+    return judge_least(ratio.bound, objective.least_ratio)
+
+
 def _summary(
     samples: Samples,
     steady: Samples,
     facts: RunFacts,
-    latency: tuple[Quantile, ...],
+    judged: dict[str, Any],
     validity: Validity,
 ) -> Measurement:
     warmup_s = float(steady.due_s[0]) if len(steady) < len(samples) and len(steady) else 0.0
@@ -271,7 +334,6 @@ def _summary(
         started_at=facts.started_at,
         elapsed_s=facts.elapsed_s,
         warmup_s=warmup_s,
-        latency=latency,
         offered_rps=facts.load.rate_rps,
         in_flight=facts.generator.in_flight_s / facts.elapsed_s,
         generator_cpu_ratio=facts.generator.busy,
@@ -281,6 +343,8 @@ def _summary(
         stop_reason=facts.stop_reason,
         validity=validity,
         resources=facts.resources,
+        inside=facts.inside,
+        **judged,
         **_counts(samples, facts),
         **_steady_figures(steady, facts),
         **_use(len(samples) - samples.dropped, facts),
@@ -299,7 +363,7 @@ def _counts(samples: Samples, facts: RunFacts) -> dict[str, Any]:
         "dropped": samples.dropped,
         "unfinished": samples.unfinished,
         "statuses": samples.status_counts(),
-        "achieved_rps": _achieved_rps(samples, facts),
+        "achieved_rps": achieved_rps(samples, facts.elapsed_s),
         "error_ratio": Interval.of(ratio_bound(bad, len(judged))),
         "response_bytes_mean": float(answered.mean()) if len(answered) else None,
     }
@@ -309,8 +373,8 @@ def _steady_figures(steady: Samples, facts: RunFacts) -> dict[str, Any]:
     """Of what is left after the warm-up."""
     service, late = steady.service_s, steady.lateness_s
     return {
-        "throughput_rps": _throughput_rps(steady, facts),
-        "service": tuple(_quantile(service, q) for q in QUANTILES) if len(service) else (),
+        "throughput_rps": throughput_rps(steady, facts.elapsed_s),
+        "service": tuple(plain_quantile(service, q) for q in QUANTILES) if len(service) else (),
         "service_mean_s": float(service.mean()) if len(service) else None,
         "service_cv": float(service.std() / service.mean()) if len(service) else None,
         "lateness_p99_s": float(np.quantile(late, 0.99)) if len(late) else None,
@@ -324,69 +388,13 @@ def _use(sent: int, facts: RunFacts) -> dict[str, Any]:
         "cpu_busy_vcpus": _per(use.cpu_s, facts.elapsed_s),
         "memory_peak_bytes": use.memory_peak_bytes,
         "throttled_ratio": _per(use.throttled_s, facts.elapsed_s),
+        "starts": use.starts,
     }
 
 
-def _settled(samples: Samples, load: Load, stop_reason: str | None) -> Samples:
-    """After the warm-up, and before our own stop cut off what was in flight.
-
-    Load that changes never settles, and counts from its first request. Failures are infinite, so
-    the cut is sought in the order of finite times.
-    """
-    if stop_reason is not None:
-        samples = samples.not_cut_off()
-    if not load.is_steady:
-        return samples
-    taken = np.where(np.isfinite(samples.latency_s), samples.latency_s, 0.0)
-    return Samples(samples.records[warmup_length(taken) :])
-
-
-def _latency(values: NDArray[np.float64], quantile: float, limit_s: float | None) -> Quantile:
-    if len(values) == 0:
-        return Quantile(quantile=quantile, seconds=Interval(value=None))
-    threshold = limit_s
-    if threshold is None or not 0 < np.mean(values > threshold) < 1:
-        threshold = float(np.quantile(values, quantile, method="higher"))
-    inflation = tail_inflation(values > threshold, batches=BATCHES)
-    return Quantile(
-        quantile=quantile,
-        seconds=Interval.of(quantile_bound(values, quantile, inflation=inflation)),
-    )
-
-
-def _quantile(values: NDArray[np.float64], quantile: float) -> Quantile:
-    return Quantile(quantile=quantile, seconds=Interval.of(quantile_bound(values, quantile)))
-
-
-def _throughput_rps(steady: Samples, facts: RunFacts) -> float:
-    """Good answers that came while requests were still being sent, over that time.
-
-    What comes after the last send comes from a load that is no longer there, and one request that
-    hangs would count for all the rest.
-    """
-    if len(steady) == 0:
-        return 0.0
-    first_us, last_us = int(steady.records["due_us"][0]), int(steady.records["due_us"][-1])
-    if last_us <= first_us:
-        return steady.succeeded / facts.elapsed_s
-    came = steady.is_success & (steady.records["done_us"] <= last_us)
-    return float(np.sum(came)) / (last_us - first_us) * 1e6
-
-
-def _achieved_rps(samples: Samples, facts: RunFacts) -> float:
-    """Over the time of sending, not of waiting for the last answers."""
-    sent_us = samples.records["sent_us"][samples.is_sent]
-    span_us = int(sent_us.max() - sent_us.min()) if len(sent_us) else 0
-    return (len(sent_us) - 1) / span_us * 1e6 if span_us > 0 else len(sent_us) / facts.elapsed_s
+def _host_change(samples: Samples, facts: RunFacts) -> HostChange | None:
+    return host_change(facts.host_slowdown, samples, facts.use.cpu_s, facts.elapsed_s)
 
 
 def _per(amount: float | None, count: float) -> float | None:
     return None if amount is None or count <= 0 else amount / count
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else value
-
-
-def _bound(interval: Interval) -> Bound:
-    return Bound(interval.value, interval.low, interval.high)

@@ -26,28 +26,31 @@ STAT = Path("/proc/stat")
 IDLE_COLUMNS = (3, 4)  # idle and iowait, counted from 0 after the name, in /proc/stat
 QUIET_SHARE = 0.1
 LOOK_S = 0.5
-GUEST_COLUMNS = (8, 9)  # counted in user and nice already
 SPEED_TRIES = 5
 ADDITIONS, OBJECTS = 60_000, 20_000  # about 7 ms together on a server core of 2024
 
 
 def busy_s_by_core(stat: Path = STAT) -> dict[int, float]:
-    """Since boot, steal included, of each core of the machine."""
+    """Seconds of each core of the machine that were not idle, from a fixed moment; steal included.
+
+    Time less idle time, which the kernel measures. Its busy columns count who runs at a tick of
+    its clock (every 4 ms, say): what a CPU quota holds back runs until a tick sees it, and they
+    say up to 0.2 of a core more than was used.
+    """
     ticks = os.sysconf("SC_CLK_TCK")
-    skipped = (*IDLE_COLUMNS, *GUEST_COLUMNS)
+    now_s = time.monotonic()
     found = {}
     for line in stat.read_text().splitlines():
         name, *columns = line.split()
         core = name.removeprefix("cpu")
         if name.startswith("cpu") and core:
-            busy = sum(int(value) for n, value in enumerate(columns) if n not in skipped)
-            found[int(core)] = busy / ticks
+            found[int(core)] = now_s - sum(int(columns[n]) for n in IDLE_COLUMNS) / ticks
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class CoreClock:
-    """busy_s: of the cores together since boot, steal included; own_s: of this process."""
+    """busy_s: of the cores together, see `busy_s_by_core`; own_s: of this process."""
 
     busy_s: float
     own_s: float

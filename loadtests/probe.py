@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from loadtests.arrivals import Arrivals, due_times, payload_choices
-from loadtests.capacity import Capacity, Evidence, next_step
 from loadtests.environment import utc_now
-from loadtests.errors import InvalidMeasurement, OutOfTime
+from loadtests.errors import InvalidMeasurement, LoadTestError, OutOfTime, TargetDied
 from loadtests.measurement import Load, TargetRecord, summarise_closed, summarise_open
+from loadtests.modes.capacity import Capacity, Evidence, next_step
 from loadtests.monitor import wait_for_quiet
 from loadtests.readings import Asked, Reading, facts_of
 from loadtests.resources import ResourceMonitor
 from loadtests.runner import ClosedJob, Destination, Engine, OpenJob
+from loadtests.slo import claimed_quantile
 from loadtests.steps import ClosedStep, OpenStep, Step, TrafficStep, UsersStep
 from loadtests.stopping import StopRules
+from loadtests.targets.protocol import FrontedTarget
 from loadtests.traffic import Steady
 from loadtests.users import Constant
 from loadtests.validity import Status
@@ -25,13 +28,16 @@ from loadtests.watch import open_watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
-    from loadtests.capacity import SearchSettings
+    from loadtests.inside import Inside
     from loadtests.measurement import Measurement, RunFacts
+    from loadtests.modes.capacity import SearchSettings
+    from loadtests.payloads import Rows
     from loadtests.resources import ResourceSeries
-    from loadtests.runner import Progress
+    from loadtests.runner import EngineRun, Progress
     from loadtests.samples import Samples
-    from loadtests.slo import LatencyObjective, Slo
+    from loadtests.slo import Objective, QuantileObjective, Slo
     from loadtests.targets.protocol import Setup, Target
     from loadtests.traffic import Traffic
     from loadtests.watch import Watch
@@ -53,6 +59,8 @@ CHOICES = 4096
 WAIT_FOR_QUIET_S = 5.0
 TRIES = 3  # of a step whose measurement is INVALID: a neighbour's burst of work passes
 TIME_IS_UP = "time is up"
+DIED = "the target died"
+MIB = 2**20
 UNLIMITED = 10**9
 
 Answer = TypeVar("Answer")
@@ -76,6 +84,7 @@ class Probe:
 
     objectives: what open-loop runs are summarised for. decided_by: those that end a search's
     open-loop run as soon as they are decided; with none of them it goes by the rules.
+    rows: the records of steps that say how many go into a request.
     ends_s: on the clock of perf_counter, when all load must end; None for no such time.
     """
 
@@ -83,10 +92,11 @@ class Probe:
     target: Target
     record: TargetRecord
     destination: Destination
-    objectives: tuple[LatencyObjective, ...]
+    objectives: tuple[Objective, ...]
     seed: int
-    decided_by: tuple[LatencyObjective, ...] = ()
+    decided_by: tuple[QuantileObjective, ...] = ()
     rules: StopRules = field(default_factory=StopRules)
+    rows: Rows | None = None
     ends_s: float | None = None
 
     def warm_up(self) -> None:
@@ -111,7 +121,8 @@ class Probe:
             raise OutOfTime("the time for the whole plan is over")
 
     def _closed(self, step: ClosedStep | UsersStep) -> Measured:
-        choices = payload_choices(CHOICES, self.destination.workload.weights, seed=self.seed)
+        destination = self._sending(step.rows)
+        choices = payload_choices(CHOICES, destination.workload.weights, seed=self.seed)
         watch = None
         if isinstance(step, ClosedStep):
             job = ClosedJob.constant(step.concurrency, step.max_requests, step.max_s, choices)
@@ -130,8 +141,17 @@ class Probe:
                 duration_s=users.duration_s,
                 seed=self.seed,
             )
-        ran = self._run(job, load, watch)
+        ran = self._run(destination, job, load, watch)
         return Measured(summarise_closed(ran.samples, ran.facts), ran.samples, ran.resources)
+
+    def _sending(self, rows: int | None) -> Destination:
+        """So many records in each request, or the payloads as they are."""
+        if rows is None:
+            return self.destination
+        if self.rows is None:
+            raise LoadTestError(f"{rows} records a request were asked for, and none were given")
+        path = self.destination.workload.path
+        return replace(self.destination, workload=self.rows.batched(rows, path))
 
     def _open(self, step: OpenStep | TrafficStep) -> Measured:
         if isinstance(step, OpenStep):
@@ -146,7 +166,7 @@ class Probe:
             due_s, payload_choices(len(due_s), self.destination.workload.weights, seed=seed)
         )
         load = open_load(traffic, arrivals, step.duration_s, seed)
-        ran = self._run(job, load, watch)
+        ran = self._run(self.destination, job, load, watch)
         measurement = summarise_open(ran.samples, ran.facts, self.objectives)
         return Measured(measurement, ran.samples, ran.resources)
 
@@ -157,22 +177,58 @@ class Probe:
 
     @property
     def _claimed(self) -> float:
-        return max((each.quantile for each in self.objectives), default=0.95)
+        return claimed_quantile(self.objectives)
 
-    def _run(self, job: OpenJob | ClosedJob, load: Load, watch: Watch | None) -> _Ran:
+    def _run(
+        self, destination: Destination, job: OpenJob | ClosedJob, load: Load, watch: Watch | None
+    ) -> _Ran:
         due = len(job.due_s) if isinstance(job, OpenJob) else None
         started_at, before = utc_now().isoformat(), Reading.before(self.target)
-        with ResourceMonitor(self.target, self.engine.pids) as monitor:
-            run = self.engine.run(self.destination, job, until(self.ends_s, watch))
-        self.target.check()
+        front_s = _front_cpu_s(self.target)
+        with _under_load(self.target) as inside:
+            with ResourceMonitor(self.target, self.engine.pids) as monitor:
+                run = self.engine.run(destination, job, self._while_it_lives(watch))
+            self._check(run)
+            after = Reading.after(self.target)
+            front_s = _front_cpu_s(self.target) - front_s
         facts = facts_of(
             run,
-            Asked(self.record, self.destination.workload.digest, load, started_at, due),
-            (before, Reading.after(self.target)),
+            Asked(self.record, destination.workload.digest, load, started_at, due),
+            (before, after),
             over_saturated=watch is not None and watch.over_saturated,
+            beside_s=front_s if self.record.shares_cores else 0.0,
             resources=monitor.series.summary(),
         )
+        facts = replace(facts, inside=inside(run.samples))
         return _Ran(facts, run.samples, monitor.series)
+
+    def _while_it_lives(self, watch: Watch | None) -> Callable[[Progress], str | None]:
+        """The watch, the end of the time there is for everything, and the end of the target."""
+        look = until(self.ends_s, watch)
+
+        def look_at_both(progress: Progress) -> str | None:
+            try:
+                self.target.check()
+            except TargetDied:
+                return DIED  # said in full once the samples are there
+            return None if look is None else look(progress)
+
+        return look_at_both
+
+    def _check(self, run: EngineRun) -> None:
+        """Raises TargetDied with what had been measured until then."""
+        try:
+            self.target.check()
+        except TargetDied as error:
+            answered = run.samples.records["done_us"][run.samples.is_success]
+            last_s = int(answered.max()) / 1e6 if len(answered) else 0.0
+            peak_bytes = self.target.usage().memory_peak_bytes
+            held = "" if peak_bytes is None else f" and had held {peak_bytes / MIB:.0f} MiB"
+            raise TargetDied(
+                f"{error}; before that it had answered {len(answered):,} requests in "
+                f"{last_s:.1f} s{held}",
+                hint=error.hint,
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +236,20 @@ class _Ran:
     facts: RunFacts
     samples: Samples
     resources: ResourceSeries
+
+
+def _under_load(
+    target: Target,
+) -> AbstractContextManager[Callable[[Samples], Inside | None]]:
+    return target.under_load() if isinstance(target, FrontedTarget) else nullcontext(_nothing)
+
+
+def _nothing(_: Samples) -> None:
+    return None
+
+
+def _front_cpu_s(target: Target) -> float:
+    return target.front_cpu_s() if isinstance(target, FrontedTarget) else 0.0
 
 
 def open_load(traffic: Traffic, arrivals: Arrivals, duration_s: float, seed: int) -> Load:
@@ -221,6 +291,7 @@ def describe_target(
         shares_cores=limits is not None and limits.shares_cores,
         setup_s=setup.ready_s,
         instance_type=instance_type,
+        notes=described.notes,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LatencyCurve",
+    "Queue",
+    "Quota",
     "erlang_c",
     "latency_curve",
     "mmc_sojourn_quantile",
     "mmc_sojourn_tail",
     "sojourns",
     "tail_inflation",
+    "throttled_sojourns",
     "warmup_length",
 ]
 
@@ -97,6 +101,85 @@ def sojourns(
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """Of one CPU: ratio of it, granted afresh each period and never saved up (Linux CFS).
+
+    period: in mean service times at full speed.
+    """
+
+    ratio: float
+    period: float
+
+
+def throttled_sojourns(
+    gaps: NDArray[np.float64], service: NDArray[np.float64], quota: Quota
+) -> NDArray[np.float64]:
+    """As `sojourns` of one server that stands still once a period's quota is used up.
+
+    Until then it runs at full speed, so a request that finds it idle is as fast as on a whole CPU;
+    what waits for the next period waits (1 - ratio) of it. Times in one unit with quota.period.
+    """
+    customers, replications = gaps.shape
+    period, granted = quota.period, quota.ratio * quota.period
+    taken = np.empty_like(service)
+    # On the clock of the current period: the next arrival, when the server falls free, what is
+    # left of the quota. Where in its period the first one comes is chance.
+    arrival = np.linspace(0, period, replications, endpoint=False)
+    free, left = np.zeros(replications), np.full(replications, granted)
+    for customer in range(customers):
+        arrival = arrival + gaps[customer]
+        start = np.maximum(arrival, free)
+        turned = np.floor(start / period)
+        arrival, start = arrival - turned * period, start - turned * period
+        left = np.where(turned > 0, granted, left)
+        at_once = np.minimum(left, period - start)
+        over = service[customer] - at_once
+        is_over = over > 0
+        later = np.where(is_over, np.ceil(over / granted), 0)
+        rest = over - (later - 1) * granted
+        done = np.where(is_over, rest, start + service[customer])
+        left = np.where(is_over, granted - rest, left - service[customer])
+        arrival = arrival - later * period
+        free, taken[customer] = done, done - arrival
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """arrivals_cv: of the gaps between requests, gamma: 1 is Poisson, above it bursts.
+
+    quota: of its only server; None where it has a CPU for each.
+    """
+
+    servers: int = 1
+    arrivals_cv: float = 1.0
+    quota: Quota | None = None
+
+    def __post_init__(self) -> None:
+        if self.quota is not None and self.servers != 1:
+            raise ValueError(f"a quota of one CPU is shared by {self.servers} servers")
+
+    def gaps(self, rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
+        """Of mean 1."""
+        if self.arrivals_cv == 1:
+            return rng.exponential(size=shape)
+        steps = 1 / self.arrivals_cv**2
+        return rng.gamma(steps, 1 / steps, shape)
+
+    def sojourns(
+        self, gaps: NDArray[np.float64], service: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        if self.quota is None:
+            return sojourns(gaps, service, self.servers)
+        return throttled_sojourns(gaps, service, self.quota)
+
+    @property
+    def capacity(self) -> float:
+        """Mean services done in one mean service time, at most."""
+        return self.servers if self.quota is None else self.quota.ratio
+
+
+@dataclass(frozen=True)
 class LatencyCurve:
     """Sojourn quantiles of a G/G/c queue against utilisation, in mean service times.
 
@@ -104,16 +187,21 @@ class LatencyCurve:
     mean_factors: shape (replications,): mean of that replication's service times, in those of all.
     """
 
-    servers: int
+    queue: Queue
     quantiles: tuple[float, ...]
     utilizations: NDArray[np.float64]
     sojourns: NDArray[np.float64]
     mean_factors: NDArray[np.float64]
 
+    @cached_property
+    def mean_sojourns(self) -> dict[float, NDArray[np.float64]]:
+        """By quantile, over the replications; shape (u,)."""
+        means = self.sojourns.mean(axis=0)
+        return dict(zip(self.quantiles, means, strict=True))
+
     def at(self, utilization: NDArray[np.float64], quantile: float) -> NDArray[np.float64]:
         """Mean over replications, interpolated; infinite at and beyond saturation."""
-        curve = self.sojourns[:, self.quantiles.index(quantile), :].mean(axis=0)
-        values = np.interp(utilization, self.utilizations, curve)
+        values = np.interp(utilization, self.utilizations, self.mean_sojourns[quantile])
         return np.where(np.asarray(utilization) >= 1.0, np.inf, values)
 
     def largest_utilization(self, quantile: float, limit: float) -> NDArray[np.float64]:
@@ -137,14 +225,14 @@ class LatencyCurve:
 
 def latency_curve(
     service_s: NDArray[np.float64],
-    servers: int,
+    queue: Queue,
     quantiles: tuple[float, ...],
     *,
     seed: int,
     customers: int = 4000,
     replications: int = 12,
 ) -> LatencyCurve:
-    """Poisson arrivals to `servers` servers whose service times are resampled from those measured.
+    """Of a queue whose service times are resampled from those measured.
 
     Each replication resamples the measured times first (bootstrap), so the spread between
     replications holds both what so few measured times leave open and the simulation's own noise.
@@ -154,15 +242,15 @@ def latency_curve(
     unit = service_s / service_s.mean()
     boot = rng.choice(unit, (len(unit), replications))
     services = np.stack([rng.choice(boot[:, r], customers) for r in range(replications)], axis=1)
-    gaps = rng.exponential(size=(customers, replications))
+    gaps = queue.gaps(rng, (customers, replications))
     grid = UTILIZATIONS
     wide_services = np.tile(services, (1, len(grid)))
-    rates = np.repeat(grid * servers, replications) / np.tile(boot.mean(axis=0), len(grid))
-    taken = sojourns(np.tile(gaps, (1, len(grid))) / rates, wide_services, servers)
+    rates = np.repeat(grid * queue.capacity, replications) / np.tile(boot.mean(axis=0), len(grid))
+    taken = queue.sojourns(np.tile(gaps, (1, len(grid))) / rates, wide_services)
     steady = taken[customers // 8 :]
     found = np.quantile(steady, quantiles, axis=0).reshape(len(quantiles), len(grid), replications)
     curves = np.maximum.accumulate(found.transpose(2, 0, 1), axis=2)
-    return LatencyCurve(servers, quantiles, grid, curves, boot.mean(axis=0))
+    return LatencyCurve(queue, quantiles, grid, curves, boot.mean(axis=0))
 
 
 def tail_inflation(exceeds: NDArray[np.bool_], *, batches: tuple[int, ...] = (20,)) -> float:

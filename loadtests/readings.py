@@ -111,9 +111,13 @@ def _neighbour_share(
     used_s: tuple[float | None, float],
     run: EngineRun,
 ) -> float | None:
-    """What the target's cores did, less target, its neighbours in the test, and load test."""
+    """What the target's cores did, less target, its neighbours in the test, and load test.
+
+    Not told where servers were started meanwhile: that costs a container engine as much CPU as
+    another program may use, and is none.
+    """
     before, after = readings
-    if used_s[0] is None or not before.cores:
+    if used_s[0] is None or not before.cores or use_between(before, after).starts:
         return None
     ours_s = used_s[0] + used_s[1]
     if target.shares_cores:
@@ -127,6 +131,7 @@ def use_between(before: Reading, after: Reading) -> TargetUse:
         cpu_s=_less(after.usage.cpu_s, before.usage.cpu_s),
         memory_peak_bytes=after.usage.memory_peak_bytes,
         throttled_s=_less(after.usage.throttled_s, before.usage.throttled_s),
+        starts=max(after.usage.starts - before.usage.starts, 0),
     )
 
 

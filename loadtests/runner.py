@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from loadtests.errors import EngineFailed
+from loadtests.generator.sample_files import streams_file
 from loadtests.generator.workers import Answers, GeneratorProcess, Workers
 from loadtests.samples import RECORD, Samples
+from loadtests.streaming.streams import Streams
 from loadtests.validity import GeneratorFacts, WorkerFacts
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ __all__ = ["ClosedJob", "Destination", "Engine", "EngineRun", "OpenJob", "Progre
 
 START_WITHIN_S = 30.0
 SILENT_FOR_S = 15.0
-POOL = 256
+# As many as a server that falls behind for a second leaves unanswered, and the files allow.
+POOL = min(1024, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 DRAIN_MARGIN_S = 1.0  # so that what is late times out of itself, rather than being cut off
 
 
@@ -81,13 +85,23 @@ class ClosedJob:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Of a running job. read: the samples recorded so far, in the order they arrived."""
+    """Of a running job.
+
+    read: the RECORDs so far, in the order they arrived. read_streams: of at least as many of them;
+    None where answers are not streamed.
+    """
 
     elapsed_s: float
     recorded: int
     in_flight: int
     dropped: int
     read: Callable[[], NDArray[np.void]]
+    read_streams: Callable[[], Streams | None] = lambda: None
+
+    def samples(self, *, streamed: bool = False) -> Samples:
+        """So far, in due order; with their streams, which take longer to read, where asked for."""
+        records = self.read()
+        return Samples.in_due_order(records, self.read_streams() if streamed else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +306,7 @@ class Engine:
             "timeout_s": destination.timeout_s,
             "drain_s": destination.timeout_s + DRAIN_MARGIN_S,
             "cores": destination.cores,
+            "delivery": workload.delivery,
             "samples_file": str(file),
             "arrays_file": str(self._arrays_file),
         }
@@ -306,16 +321,17 @@ class Engine:
         return [str(file) for file in files]
 
     def _result(self, answer: dict[str, Any], file: Path) -> EngineRun:
-        records = np.fromfile(file, RECORD)
-        file.unlink()
-        self._arrays_file.unlink()
+        records, streams = np.fromfile(file, RECORD), _read_streams(file)
+        for each in (file, self._arrays_file):
+            each.unlink()
+        streams_file(file).unlink(missing_ok=True)
         if len(records) != answer["recorded"]:
             raise EngineFailed(
                 f"the generator recorded {answer['recorded']} samples, {len(records)} arrived",
                 hint="is the disk of the temporary folder full?",
             )
         return EngineRun(
-            samples=Samples(np.sort(records, order="due_us", kind="stable")),
+            samples=Samples.in_due_order(records, streams),
             generator=GeneratorFacts(
                 answer["cpu_s"],
                 answer["wall_s"],
@@ -325,6 +341,11 @@ class Engine:
             elapsed_s=answer["elapsed_s"],
             stop_reason=answer["stop_reason"],
         )
+
+
+def _read_streams(samples_file: Path) -> Streams | None:
+    file = streams_file(samples_file)
+    return Streams.read(file.read_bytes()) if file.exists() else None
 
 
 def _arrays(job: OpenJob | ClosedJob) -> dict[str, Any]:
@@ -354,4 +375,5 @@ def _progress(answer: dict[str, Any], file: Path) -> Progress:
         in_flight=answer["in_flight"],
         dropped=answer["dropped"],
         read=lambda: np.fromfile(file, RECORD, count=recorded),
+        read_streams=lambda: _read_streams(file),
     )

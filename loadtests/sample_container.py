@@ -25,6 +25,7 @@ __all__ = [
     "ModelMetadata",
     "cached_model",
     "directory",
+    "image_arguments",
     "payloads",
     "serve_command",
     "serve_environment",
@@ -82,6 +83,11 @@ def serve_environment(model_dir: Path, port_placeholder: str = "{port}") -> dict
         "SERVE_WITH_NGINX": "0",
         "SM_MODEL_DIR": str(model_dir),
     }
+
+
+def image_arguments() -> dict[str, str]:
+    """For the Dockerfile: the scikit-learn that trains the model here is to serve it there."""
+    return {"REQUIREMENTS": f"flask>=3.0 gunicorn>=23.0 scikit-learn=={version('scikit-learn')}"}
 
 
 def payloads() -> tuple[bytes, ...]:

@@ -6,6 +6,9 @@ Format history
 1 (0.1.0): b"RSMP", version, count; then deflated, bytes of equal significance side by side, the
   columns due (differences), late, wait, read, status, payload, outcome, bytes.
 2 (0.2.0): a column variant before bytes; in format 1 all are of variant 0.
+3 (0.3.0): only where answers were streamed; else format 2 is written still. Header; the bytes that
+  columns and rows take, deflated, and the number of gaps; columns as in 2; columns of the rows of
+  `streaming.streams`; the gaps. Each of these three is deflated by itself, and side by side.
 """
 
 from __future__ import annotations
@@ -23,33 +26,46 @@ from scipy.stats import binom, norm
 from loadtests.errors import LoadTestError
 from loadtests.generator.recording import RECORD, Outcome
 from loadtests.slo import Bound
+from loadtests.streaming.streams import GAP, STREAM, Streams
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 __all__ = ["RECORD", "Outcome", "Samples", "quantile_bound", "ratio_bound"]
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"RSMP"
 RANK_SLACK = 1e-9  # 0.55 * 100 is a little more than 55 in floating point
 HEADER = struct.Struct("<4sHQ")
+STREAMED_FROM = 3
+STREAMED = struct.Struct("<QQQ")  # bytes of the deflated columns and rows, number of gaps
+INSTANTS = 4
 
 # Stored as they are, after the four times; by format.
 PLAIN = {
     1: ("status", "payload", "outcome", "bytes"),
     2: ("status", "payload", "outcome", "variant", "bytes"),
+    3: ("status", "payload", "outcome", "variant", "bytes"),
 }
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Records in due order. Dropped ones carry only a due time."""
+    """Records in due order. Dropped ones carry only a due time.
+
+    streams: of each record, where answers were streamed.
+    """
 
     records: NDArray[np.void]
+    streams: Streams | None = None
 
     def __post_init__(self) -> None:
         if self.records.dtype != RECORD:
             raise ValueError("samples are records of dtype RECORD")
+        if self.streams is not None and len(self.streams) != len(self.records):
+            raise ValueError(f"{len(self.streams)} streams of {len(self.records)} samples")
 
     def __len__(self) -> int:
         return len(self.records)
@@ -84,9 +100,20 @@ class Samples:
         sent = self.records[self.is_sent]
         return np.asarray((sent["sent_us"] - sent["due_us"]) / 1e6)
 
+    @classmethod
+    def in_due_order(cls, records: NDArray[np.void], streams: Streams | None) -> Samples:
+        """As they arrived; streams may be of some more, which arrived after these."""
+        order = np.argsort(records, order="due_us", kind="stable")
+        return cls(records[order], None if streams is None else streams.take(order))
+
+    def take(self, chosen: NDArray[np.bool_] | slice) -> Samples:
+        """Some of them, in the same order."""
+        streams = None if self.streams is None else self.streams.take(chosen)
+        return Samples(self.records[chosen], streams)
+
     def of_variant(self, variant: int) -> Samples:
-        """Those sent, or due to be sent, to that destination; in due order as these are."""
-        return Samples(self.records[self.records["variant"] == variant])
+        """Those sent, or due to be sent, to that destination."""
+        return self.take(self.records["variant"] == variant)
 
     def not_cut_off(self) -> Samples:
         """Of a run that was stopped: those that had time to be answered.
@@ -101,7 +128,7 @@ class Samples:
         answered = records[np.isin(records["outcome"], (Outcome.SUCCEEDED, Outcome.REFUSED))]
         longest_us = np.max(answered["done_us"] - answered["due_us"], initial=0)
         ended_us = np.max(records["done_us"])
-        return Samples(records[records["due_us"] <= ended_us - longest_us])
+        return self.take(records["due_us"] <= ended_us - longest_us)
 
     @property
     def failed(self) -> int:
@@ -124,16 +151,22 @@ class Samples:
         return {int(status): int(count) for status, count in zip(statuses, counts, strict=True)}
 
     def encode(self) -> bytes:
-        records = self.records
+        records, streams = self.records, self.streams
+        version = 2 if streams is None else VERSION
         columns = (
             np.diff(records["due_us"], prepend=0),
             records["sent_us"] - records["due_us"],
             records["first_byte_us"] - records["sent_us"],
             records["done_us"] - records["first_byte_us"],
-            *(records[name] for name in PLAIN[VERSION]),
+            *(records[name] for name in PLAIN[version]),
         )
-        body = b"".join(np.ascontiguousarray(column, "<i8").tobytes() for column in columns)
-        return HEADER.pack(MAGIC, VERSION, len(records)) + zlib.compress(_shuffled(body), 6)
+        head, body = HEADER.pack(MAGIC, version, len(records)), _deflated(columns)
+        if streams is None:
+            return head + body
+        gaps = streams.gaps_in_order()
+        rows = _deflated([streams.rows[name] for name in STREAM.names or ()])
+        sizes = STREAMED.pack(len(body), len(rows), len(gaps))
+        return b"".join((head, sizes, body, rows, _deflated_gaps(gaps)))
 
     @classmethod
     def decode(cls, data: bytes) -> Samples:
@@ -150,11 +183,28 @@ class Samples:
                 hint="upgrade inference-recommender",
             )
         try:
-            body = _unshuffled(zlib.decompress(data[HEADER.size :]))
-            columns = np.frombuffer(body, "<i8").reshape(4 + len(PLAIN[version]), count)
-        except (zlib.error, ValueError) as error:
+            return _decoded(memoryview(data)[HEADER.size :], version, count)
+        except (zlib.error, ValueError, struct.error) as error:
             raise LoadTestError(f"the samples are damaged: {error}") from error
-        return cls(_records(columns, PLAIN[version]))
+
+
+def _decoded(data: memoryview, version: int, count: int) -> Samples:
+    plain = PLAIN[version]
+    width = INSTANTS + len(plain)
+    if version < STREAMED_FROM:
+        return Samples(_records(_inflated(data, width, count), plain))
+    body_bytes, rows_bytes, gap_count = STREAMED.unpack_from(data)
+    body = data[STREAMED.size :]
+    columns = _inflated(body[:body_bytes], width, count)
+    names = STREAM.names or ()
+    row_columns = _inflated(body[body_bytes : body_bytes + rows_bytes], len(names), count)
+    rows = np.zeros(count, STREAM)
+    for name, column in zip(names, row_columns, strict=True):
+        rows[name] = column
+    gaps = _inflated_gaps(body[body_bytes + rows_bytes :])
+    if len(gaps) != gap_count or int(rows["gaps"].sum()) != gap_count:
+        raise ValueError(f"{len(gaps)} gaps where {gap_count} are due")
+    return Samples(_records(columns, plain), Streams.of(rows, gaps))
 
 
 def _records(columns: NDArray[np.int64], plain: tuple[str, ...]) -> NDArray[np.void]:
@@ -163,7 +213,7 @@ def _records(columns: NDArray[np.int64], plain: tuple[str, ...]) -> NDArray[np.v
     records["sent_us"] = records["due_us"] + columns[1]
     records["first_byte_us"] = records["sent_us"] + columns[2]
     records["done_us"] = records["first_byte_us"] + columns[3]
-    for name, column in zip(plain, columns[4:], strict=True):
+    for name, column in zip(plain, columns[INSTANTS:], strict=True):
         records[name] = column
     return records
 
@@ -189,15 +239,21 @@ def quantile_bound(
     ordered = np.sort(values)
     effective = max(int(count / inflation), 1)
     tail = (1 - confidence) / 2
-    low = int(binom.ppf(tail, effective, quantile))
-    high = int(binom.ppf(1 - tail, effective, quantile)) + 1
-    # Ranks among `effective` values, carried over to all of them and rounded outwards.
-    low_rank, high_rank = low * count // effective, -(-high * count // effective)
+    # So few steps may say more than more of them do, by where they happen to fall: never narrower.
+    plain, wide = _ranks(count, count, quantile, tail), _ranks(count, effective, quantile, tail)
+    low_rank, high_rank = min(plain[0], wide[0]), max(plain[1], wide[1])
     return Bound(
         float(ordered[_rank(quantile, count) - 1]),
         None if low_rank < 1 else float(ordered[low_rank - 1]),
-        None if high > effective else float(ordered[high_rank - 1]),
+        None if high_rank > count else float(ordered[high_rank - 1]),
     )
+
+
+def _ranks(count: int, effective: int, quantile: float, tail: float) -> tuple[int, int]:
+    """Among `effective` values, carried over to all of them and rounded outwards."""
+    low = int(binom.ppf(tail, effective, quantile))
+    high = int(binom.ppf(1 - tail, effective, quantile)) + 1
+    return low * count // effective, -(-high * count // effective)
 
 
 def _rank(quantile: float, count: int) -> int:
@@ -219,10 +275,28 @@ def ratio_bound(hits: int, count: int, *, confidence: float = 0.95) -> Bound:
     return Bound(share, low, high)
 
 
-def _shuffled(body: bytes) -> bytes:
+def _deflated(columns: Iterable[NDArray[np.generic]]) -> bytes:
+    body = b"".join(np.ascontiguousarray(column, "<i8").tobytes() for column in columns)
+    return zlib.compress(_shuffled(body, 8), 6)
+
+
+def _inflated(data: memoryview, width: int, count: int) -> NDArray[np.int64]:
+    body = _unshuffled(zlib.decompress(data), 8)
+    return np.frombuffer(body, "<i8").reshape(width, count)
+
+
+def _deflated_gaps(gaps_us: NDArray[np.uint32]) -> bytes:
+    return zlib.compress(_shuffled(gaps_us.astype(GAP).tobytes(), GAP.itemsize), 6)
+
+
+def _inflated_gaps(data: memoryview) -> NDArray[np.uint32]:
+    return np.frombuffer(_unshuffled(zlib.decompress(data), GAP.itemsize), GAP)
+
+
+def _shuffled(body: bytes, width: int) -> bytes:
     """Bytes of equal significance side by side: small differences leave long runs of zeros."""
-    return np.frombuffer(body, np.uint8).reshape(-1, 8).T.tobytes() if body else b""
+    return np.frombuffer(body, np.uint8).reshape(-1, width).T.tobytes() if body else b""
 
 
-def _unshuffled(body: bytes) -> bytes:
-    return np.frombuffer(body, np.uint8).reshape(8, -1).T.tobytes() if body else b""
+def _unshuffled(body: bytes, width: int) -> bytes:
+    return np.frombuffer(body, np.uint8).reshape(width, -1).T.tobytes() if body else b""

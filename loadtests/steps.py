@@ -20,19 +20,24 @@ __all__ = ["ClosedStep", "OpenStep", "Step", "TrafficStep", "UsersStep"]
 
 @dataclass(frozen=True, slots=True)
 class ClosedStep:
-    """So many senders, each waiting for its answer; ends at the first of the two limits."""
+    """So many senders, each waiting for its answer; ends at the first of the two limits.
+
+    rows: records joined into each request; None: the payloads as they were given.
+    """
 
     concurrency: int
     max_requests: int
     max_s: float
+    rows: int | None = None
 
     @property
     def key(self) -> str:
-        return f"closed-{self.concurrency}"
+        return f"closed-{self.concurrency}{_rows_key(self.rows)}"
 
     @property
     def text(self) -> str:
-        return f"{self.concurrency} request{'s' if self.concurrency > 1 else ''} at a time"
+        requests = f"{self.concurrency} request{'s' if self.concurrency > 1 else ''}"
+        return f"{requests} at a time{_rows_text(self.rows)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +78,20 @@ class TrafficStep:
 
 @dataclass(frozen=True, slots=True)
 class UsersStep:
-    """Users who come and go, each waiting for its answer before it asks again."""
+    """Users who come and go, each waiting for its answer before it asks again. rows: as above."""
 
     users: AnyUsers
     rules: StopRules
     repeat: int = 1
+    rows: int | None = None
 
     @property
     def key(self) -> str:
-        return f"users-{self.repeat}"
+        return f"users-{self.repeat}{_rows_key(self.rows)}"
 
     @property
     def text(self) -> str:
-        return f"{self.users.text}{_again(self.repeat)}"
+        return f"{self.users.text}{_again(self.repeat)}{_rows_text(self.rows)}"
 
 
 Step = ClosedStep | OpenStep | TrafficStep | UsersStep
@@ -93,3 +99,11 @@ Step = ClosedStep | OpenStep | TrafficStep | UsersStep
 
 def _again(repeat: int) -> str:
     return f", repeat {repeat}" if repeat > 1 else ""
+
+
+def _rows_key(rows: int | None) -> str:
+    return "" if rows is None else f"-rows-{rows}"
+
+
+def _rows_text(rows: int | None) -> str:
+    return "" if rows is None else f", {rows} row{'s' if rows > 1 else ''} each"

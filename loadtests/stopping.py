@@ -22,7 +22,6 @@ from loadtests.watch import (
     Backlog,
     Watch,
     floor_requests,
-    latency_in_due_order,
     settling,
     share_beyond,
 )
@@ -306,7 +305,7 @@ class _Confidence:
         if progress.recorded < due:
             return None
         self.checked = progress.recorded
-        latency_s = latency_in_due_order(progress)
+        latency_s = progress.samples().latency_s
         half = _relative_half_width(latency_s[settling(latency_s) :], self.quantile)
         self.hits = self.hits + 1 if half is not None and half <= self.within else 0
         if self.hits < TWICE:

@@ -29,8 +29,8 @@ class Window(BaseModel):
 
     offered: due in it. achieved: sent in it. throughput: answered well in it. Latencies are of the
     requests due in it, failures counting as infinitely late; None where none was due, and where
-    failures reach into the quantile. failed, dropped: of those due in it; unfinished ones have
-    failed. in_flight: time average.
+    failures reach into the quantile. service_*: sent to done, of the successes among them.
+    failed, dropped: of those due in it; unfinished ones have failed. in_flight: time average.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +43,9 @@ class Window(BaseModel):
     p50_s: float | None
     p95_s: float | None
     p99_s: float | None
+    service_p50_s: float | None
+    service_p95_s: float | None
+    service_p99_s: float | None
     failed: int
     dropped: int
     in_flight: float
@@ -82,24 +85,33 @@ def _columns(samples: Samples, edges_s: NDArray[np.float64]) -> dict[str, list[o
     records, width_s = samples.records, float(edges_s[1])
     outcome = records["outcome"]
     due_in = np.searchsorted(samples.due_s, edges_s)
+    due_in[-1] = np.searchsorted(samples.due_s, edges_s[-1], side="right")  # the end is in it
     sent_s = records["sent_us"][samples.is_sent] / 1e6
     done_s = records["done_us"][samples.is_sent] / 1e6
     good_s = records["done_us"][samples.is_success] / 1e6
     dropped = outcome == Outcome.DROPPED
-    quantiles = window_quantiles(samples.latency_s, due_in, SHOWN)
+    good_in = np.append(0, np.cumsum(samples.is_success))[due_in]
     return {
         "offered_rps": (np.diff(due_in) / width_s).tolist(),
         "achieved_rps": (np.histogram(sent_s, edges_s)[0] / width_s).tolist(),
         "throughput_rps": (np.histogram(good_s, edges_s)[0] / width_s).tolist(),
-        **{
-            f"p{quantile * 100:.0f}_s": [
-                float(value) if math.isfinite(value) else None for value in column
-            ]
-            for quantile, column in zip(SHOWN, quantiles, strict=True)
-        },
+        **_quantiles("", samples.latency_s, due_in),
+        **_quantiles("service_", samples.service_s, good_in),
         "failed": _count(~samples.is_success & ~dropped, due_in),
         "dropped": _count(dropped, due_in),
         "in_flight": (np.diff(_waited_s(sent_s, done_s, edges_s)) / width_s).tolist(),
+    }
+
+
+def _quantiles(
+    kind: str, taken_s: NDArray[np.float64], starts: NDArray[np.int64]
+) -> dict[str, list[object]]:
+    found = window_quantiles(taken_s, starts, SHOWN)
+    return {
+        f"{kind}p{quantile * 100:.0f}_s": [
+            float(value) if math.isfinite(value) else None for value in column
+        ]
+        for quantile, column in zip(SHOWN, found, strict=True)
     }
 
 

@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from loadtests.streaming.taken import taken_s
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
+    from loadtests.host_change import HostChange
     from loadtests.samples import Samples
 
 __all__ = [
@@ -123,7 +128,7 @@ class OpenEvidence:
     samples: all of the run. steady: without the warm-up. due: how many the schedule held.
     over_saturated: the server fell behind for good, so dropped requests are its doing.
     neighbour_share: of the target's cores, used by other programs; None where that cannot be told.
-    host_slowdown: CPU-seconds of a fixed piece of work after the run over those before it.
+    host: None where it cannot be told either.
     """
 
     samples: Samples
@@ -134,7 +139,7 @@ class OpenEvidence:
     over_saturated: bool
     stopped_early: bool
     neighbour_share: float | None = None
-    host_slowdown: float | None = None
+    host: HostChange | None = None
 
 
 def check_open(evidence: OpenEvidence) -> Validity:
@@ -146,7 +151,7 @@ def check_open(evidence: OpenEvidence) -> Validity:
         lambda each: _workers(each.generator),
         lambda each: _gaps(each.generator),
         lambda each: _neighbours(each.neighbour_share),
-        lambda each: _host(each.host_slowdown),
+        lambda each: _host(each.host),
         _little,
         _tail,
         _steady,
@@ -158,16 +163,16 @@ def check_closed(
     samples: Samples,
     generator: GeneratorFacts,
     neighbour_share: float | None = None,
-    host_slowdown: float | None = None,
+    host: HostChange | None = None,
 ) -> Validity:
-    """A closed loop claims throughput and service time, no latency quantile."""
-    found = (
-        _generator(generator),
-        _workers(generator),
-        _gaps(generator),
-        _neighbours(neighbour_share),
-        _host(host_slowdown),
-    )
+    """A closed loop claims throughput and service time, no latency quantile.
+
+    Where nothing was served it claims no speed either: how fast a server refuses is nobody's
+    question, and it may well do so faster than the generator can ask.
+    """
+    found = [_workers(generator), _gaps(generator)]
+    if samples.succeeded > 0:
+        found += [_generator(generator), _neighbours(neighbour_share), _host(host)]
     faults = [fault for fault in found if fault is not None]
     if samples.succeeded < FEWEST_IN_TAIL:
         faults.append(
@@ -205,7 +210,8 @@ def _lateness(evidence: OpenEvidence) -> Fault | None:
     if len(late) == 0:
         return None
     late_s = float(np.quantile(late, evidence.quantile))
-    latency_s = float(np.quantile(evidence.steady.latency_s, evidence.quantile, method="higher"))
+    waited_s = _waited_s(evidence.steady)
+    latency_s = float(np.quantile(waited_s, evidence.quantile, method="higher"))
     allowed_s = max(LATENESS_FLOOR_S, LATENESS_SHARE * latency_s)
     if late_s <= allowed_s:
         return None
@@ -216,6 +222,12 @@ def _lateness(evidence: OpenEvidence) -> Fault | None:
         f"after they were due (at most {allowed_s * 1e3:.2g} ms would do)",
         advice="other work took the generator's core: stop it, or give the generator its own",
     )
+
+
+def _waited_s(steady: Samples) -> NDArray[np.float64]:
+    """For the first token, where one was seen: of that shorter wait a late send is more."""
+    first = taken_s(steady, "ttft")
+    return steady.latency_s if first is None or not first.is_known.any() else first.known_s
 
 
 def _dropped(evidence: OpenEvidence) -> Fault | None:
@@ -289,15 +301,15 @@ def _neighbours(share: float | None) -> Fault | None:
     )
 
 
-def _host(slowdown: float | None) -> Fault | None:
+def _host(host: HostChange | None) -> Fault | None:
     """Another guest of the hypervisor, or a lower clock: the kernel's counters show neither."""
-    if slowdown is None or 1 / HOST_SLOWDOWN <= slowdown <= HOST_SLOWDOWN:
+    if host is None or 1 / HOST_SLOWDOWN <= host.felt <= HOST_SLOWDOWN:
         return None
     return Fault(
         check="host",
         status=Status.INVALID,
-        found=f"a fixed piece of work took {slowdown:.2f} times as much CPU time after the run as "
-        "before it",
+        found=f"a fixed piece of work took {host.slowdown:.2f} times as much CPU time after the "
+        f"run as before it, and up to {host.working_ratio:.0%} of the server's time is such work",
         advice="the machine itself changed its speed: run it again, or on a machine of your own",
     )
 

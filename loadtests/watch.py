@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadtests.queueing import tail_inflation, warmup_length
-from loadtests.samples import Samples, ratio_bound
+from loadtests.samples import ratio_bound
+from loadtests.slo import TokenObjective
+from loadtests.streaming.taken import taken_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtests.runner import Progress
-    from loadtests.slo import LatencyObjective
+    from loadtests.samples import Samples
+    from loadtests.slo import QuantileObjective
 
     Part = Callable[[Progress], str | None]
 
@@ -33,7 +36,6 @@ __all__ = [
     "Watch",
     "floor_requests",
     "is_over_saturated",
-    "latency_in_due_order",
     "open_watch",
     "reason_word",
     "settling",
@@ -103,7 +105,7 @@ class Watch:
         return None
 
 
-def open_watch(objectives: Iterable[LatencyObjective], floor: int) -> Watch:
+def open_watch(objectives: Iterable[QuantileObjective], floor: int) -> Watch:
     """Of a steady open-loop run: until all objectives are decided, or the server falls behind."""
     wanted = tuple(objectives)
     return Watch((Backlog(), _Decision(wanted, floor)) if wanted else (Backlog(),))
@@ -135,7 +137,7 @@ class Backlog:
 class _Decision:
     """Is each objective's share above its limit surely below, or surely above, what is allowed?"""
 
-    objectives: tuple[LatencyObjective, ...]
+    objectives: tuple[QuantileObjective, ...]
     floor: int
     checked: int = 0
 
@@ -144,15 +146,21 @@ class _Decision:
         if recorded < max(self.floor, self.checked * LOOK_AGAIN):
             return None
         self.checked = recorded
-        latency_s = latency_in_due_order(progress)
-        cut = max(settling(latency_s), len(latency_s) // 5)
-        steady = latency_s[cut:]
+        about_tokens = any(isinstance(each, TokenObjective) for each in self.objectives)
+        samples = progress.samples(streamed=about_tokens)
+        cut = max(settling(samples.latency_s), len(samples) // 5)
+        steady = samples.take(slice(cut, None))
         decided = all(_is_decided(steady, objective) for objective in self.objectives)
         return DECIDED if decided else None
 
 
-def _is_decided(latency_s: NDArray[np.float64], objective: LatencyObjective) -> bool:
-    bound = share_beyond(latency_s > objective.limit_s)
+def _is_decided(steady: Samples, objective: QuantileObjective) -> bool:
+    """Never of gaps between tokens, which go on as long as there are requests."""
+    figure = objective.figure if isinstance(objective, TokenObjective) else "latency"
+    taken = None if figure == "itl" else taken_s(steady, figure)
+    if taken is None:
+        return False
+    bound = share_beyond(taken.known_s > objective.limit_s)
     allowed = 1 - objective.quantile
     return bound is not None and (bound[1] < allowed or bound[0] > allowed)
 
@@ -163,10 +171,6 @@ def share_beyond(exceeds: NDArray[np.bool_]) -> tuple[float, float] | None:
     share = float(exceeds.mean()) if len(exceeds) else 0.0
     bound = ratio_bound(round(share * effective), effective, confidence=SURE)
     return None if bound.low is None or bound.high is None else (bound.low, bound.high)
-
-
-def latency_in_due_order(progress: Progress) -> NDArray[np.float64]:
-    return Samples(np.sort(progress.read(), order="due_us", kind="stable")).latency_s
 
 
 def settling(latency_s: NDArray[np.float64]) -> int:

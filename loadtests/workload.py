@@ -11,9 +11,12 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from loadtests.errors import UsageError
+from loadtests.streaming.delivery import delivery_asked_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from loadtests.streaming.delivery import Delivery
 
 __all__ = [
     "MOST_PAYLOADS",
@@ -65,11 +68,15 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Each request sends one payload, chosen by weight and seed."""
+    """Each request sends one payload, chosen by weight and seed.
+
+    answers: how they come; None: as the payloads ask ("stream": true).
+    """
 
     payloads: tuple[Payload, ...]
     content_type: str
     path: str = "/invocations"
+    answers: Delivery | None = None
 
     def __post_init__(self) -> None:
         if not self.payloads:
@@ -88,6 +95,11 @@ class Workload:
     def content_types(self) -> tuple[str, ...]:
         """Of each payload, as it is sent."""
         return tuple(each.content_type or self.content_type for each in self.payloads)
+
+    @property
+    def delivery(self) -> Delivery:
+        """How answers come: decided before the first request, since it takes another reader."""
+        return self.answers or delivery_asked_by(each.body for each in self.payloads)
 
     @property
     def mean_bytes(self) -> float:

@@ -4,7 +4,9 @@ Requests pass through a first-come-first-served queue with a fixed number of ser
 only in arithmetic (`virtual_queue`); their service times are exact draws from a seeded generator
 (`service_times`); each reply leaves at the computed instant (`timer`). What a client should have
 measured can be asked for at GET /truth (`truth`); what it can carry follows from its settings
-(`theory`). `process` runs one beside a test.
+(`theory`). With a `ttft` it streams (`speech`): as an OpenAI-compatible language server at
+/v1/chat/completions and /v1/completions, and in plain chunks at /invocations; GET /truth/streams
+and GET /truth/gaps tell when tokens really left. `process` runs one beside a test.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from dataclasses import dataclass, fields
 from http import HTTPStatus
 
 from loadtests.demo_server.service_times import ServiceTime
+from loadtests.demo_server.speech import TokenCount
 from loadtests.demo_server.virtual_queue import Cliff, Windows
 from loadtests.errors import UsageError
 
@@ -22,10 +25,10 @@ __all__ = ["Cliff", "DemoServer", "ServiceTime", "Windows"]
 
 SUFFIXES = ("_s", "_bytes", "_per_hour")  # units, which a flag leaves out
 TRUTH_LIMIT = 2_000_000
-LEAST = {"servers": 1, "truth_limit": 1} | dict.fromkeys(
+LEAST = {"servers": 1, "truth_limit": 1, "tokens_per_chunk": 1} | dict.fromkeys(
     (
         "seed", "fail_after", "queue_limit", "ping_delay_s", "setup_s", "drift_per_hour",
-        "leak_bytes", "error_rate",
+        "leak_bytes", "error_rate", "cut_rate", "per_row_s", "row_limit",
     ), 0,
 )  # fmt: skip
 
@@ -45,6 +48,14 @@ class DemoServer:
     fail_after: answers this many invocations, then dies with status 1 at the next.
     ping_delay_s, ping_status: of each answer to /ping. setup_s: passes before it listens.
     queue_limit: requests waiting for a server beyond which a new one gets 503 at once.
+    per_row_s: each line of a body costs so much more than the service time that was drawn.
+    row_limit: bodies of more lines get 413 at once.
+    ttft: it streams, and this is the law of the time from the start of a service to its first
+    token. itl: of the gaps between steps; without it all tokens come with the first. tokens: of an
+    answer, "N" or evenly "FEWEST:MOST", never more than a request's max_tokens. tokens_per_chunk:
+    made in a step and sent in one chunk. cut_rate: share of streams whose connection is closed
+    halfway. no_usage: never tells how many tokens there were. Service times are then those of the
+    tokens, and servers is how many streams there are at once.
     truth_limit: how many requests GET /truth remembers, 64 bytes each, touched as they come.
     log: a file that gets one JSON line per invocation.
     """
@@ -63,6 +74,14 @@ class DemoServer:
     ping_status: int = 200
     setup_s: float = 0.0
     queue_limit: int | None = None
+    per_row_s: float = 0.0
+    row_limit: int | None = None
+    ttft: str | None = None
+    itl: str | None = None
+    tokens: str = "16"
+    tokens_per_chunk: int = 1
+    cut_rate: float = 0.0
+    no_usage: bool = False
     truth_limit: int = TRUTH_LIMIT
     log: str | None = None
 
@@ -72,13 +91,18 @@ class DemoServer:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= least):
                 raise UsageError(f"{name} cannot be {value}: it must be {least} or more")
-        if self.error_rate > 1:
-            raise UsageError(f"an error rate is from 0 to 1, not {self.error_rate}")
+        for name in ("error_rate", "cut_rate"):
+            if getattr(self, name) > 1:
+                said = name.replace("_", " ")
+                raise UsageError(f"an {said} is from 0 to 1, not {getattr(self, name)}")
         if self.ping_status not in {status.value for status in HTTPStatus}:
             raise UsageError(f"{self.ping_status} is not an HTTP status")
 
     def _check_texts(self) -> None:
-        ServiceTime.parse(self.service)
+        TokenCount.parse(self.tokens)
+        for law in (self.service, self.ttft, self.itl):
+            if law is not None:
+                ServiceTime.parse(law)
         for spec in (self.stall, self.error_burst):
             if spec is not None:
                 Windows.parse(spec)
@@ -88,6 +112,14 @@ class DemoServer:
     @property
     def service_time(self) -> ServiceTime:
         return ServiceTime.parse(self.service)
+
+    @property
+    def first_token_time(self) -> ServiceTime | None:
+        return None if self.ttft is None else ServiceTime.parse(self.ttft)
+
+    @property
+    def gap_time(self) -> ServiceTime | None:
+        return None if self.itl is None else ServiceTime.parse(self.itl)
 
     @property
     def stalls(self) -> Windows | None:
@@ -123,7 +155,9 @@ class DemoServer:
         options = [python, "-m", "loadtests.demo_server", "--port", port_placeholder]
         for field in fields(self):
             value = getattr(self, field.name)
-            if value is not None and value != field.default:
+            if value is True:
+                options.append(_flag(field.name))
+            elif value is not None and value != field.default:
                 options += [_flag(field.name), str(value)]
         return tuple(options)
 

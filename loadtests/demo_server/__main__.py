@@ -37,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     default = DemoServer()
     parser = argparse.ArgumentParser(
         prog="demo_server",
-        description="A server of known service times, behind /ping and /invocations.",
+        description="A server of known service times, behind /ping and /invocations, "
+        "and with --ttft of known token times, behind OpenAI's paths too.",
         epilog="GET /truth tells what happened (as JSON; as one array: GET /truth?format=npy), "
         "POST /truth/reset forgets it.",
     )
@@ -59,6 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--ping-status", type=int, default=default.ping_status, metavar="CODE")
     add("--setup", dest="setup_s", type=float, default=0.0, metavar="S", help="before it listens")
     add("--queue-limit", type=int, metavar="N", help="503 when N are waiting already")
+    add("--per-row", dest="per_row_s", type=float, default=0.0, metavar="S",
+        help="more for each line of a body")  # fmt: skip
+    add("--row-limit", type=int, metavar="N", help="413 for a body of more lines")
+    add("--ttft", metavar="LAW", help="stream, the first token after a time of this law")
+    add("--itl", metavar="LAW", help="of the gaps between tokens")
+    add("--tokens", default=default.tokens, metavar="N|FEWEST:MOST", help="of an answer")
+    add("--tokens-per-chunk", type=int, default=default.tokens_per_chunk, metavar="N")
+    add("--cut-rate", type=float, default=0.0, metavar="RATIO", help="streams cut off halfway")
+    add("--no-usage", action="store_true", help="never tell how many tokens there were")
     add("--truth-limit", type=int, default=default.truth_limit, metavar="N",
         help="requests that GET /truth remembers, 64 bytes each")  # fmt: skip
     add("--log", metavar="FILE", help="one JSON line per invocation")

@@ -49,7 +49,9 @@ class _Refused(Exception):  # noqa: N818 - the name says what happened
 
 class Connection(asyncio.Protocol):
     def __init__(
-        self, handle: Callable[[Connection, Request], None], read_head: Callable[[bytes], Head]
+        self,
+        handle: Callable[[Connection, Request, bytes], None],
+        read_head: Callable[[bytes], Head],
     ) -> None:
         self._handle = handle
         self._read_head = read_head
@@ -89,17 +91,28 @@ class Connection(asyncio.Protocol):
         elif self._received:
             asyncio.get_running_loop().call_soon(self._proceed)
 
+    def push(self, piece: bytes) -> None:
+        """Part of an answer; `send` or `cut` ends it."""
+        if self._transport is not None:
+            self._transport.write(piece)
+
+    def cut(self) -> None:
+        """In the middle of an answer."""
+        self._answering = None
+        if self._transport is not None:
+            self._transport.close()
+
     def _proceed(self) -> None:
         try:
-            request = self._next_request()
+            found = self._next_request()
         except _Refused as refused:
             self._refuse(refused.status)
             return
-        if request is not None:
-            self._answering = request
-            self._handle(self, request)
+        if found is not None:
+            self._answering, body = found
+            self._handle(self, self._answering, body)
 
-    def _next_request(self) -> Request | None:
+    def _next_request(self) -> tuple[Request, bytes] | None:
         if self._answering is not None:
             return None
         if self._head is None:
@@ -115,9 +128,10 @@ class Connection(asyncio.Protocol):
         request, body_bytes, _ = self._head
         if len(self._received) < body_bytes:
             return None
+        body = bytes(self._received[:body_bytes])
         del self._received[:body_bytes]
         self._head = None
-        return request
+        return request, body
 
     def _refuse(self, status: HTTPStatus) -> None:
         self._received.clear()

@@ -38,7 +38,9 @@ class Faults:
         self._drifts_from_s = now_s
 
     def service_s(self, arrival_s: float) -> float:
-        drawn_s = next(self._drawn_s)
+        return self.drifted_s(next(self._drawn_s), arrival_s)
+
+    def drifted_s(self, drawn_s: float, arrival_s: float) -> float:
         return drawn_s * (1 + self._drift_per_s * (arrival_s - self._drifts_from_s))
 
     def status(self, arrival_s: float) -> int:

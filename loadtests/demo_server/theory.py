@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 
 from loadtests.demo_server.service_times import Law
 from loadtests.errors import UsageError
-from loadtests.queueing import latency_curve, mmc_sojourn_tail
+from loadtests.queueing import Queue, latency_curve, mmc_sojourn_tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +92,7 @@ def _simulated(server: DemoServer, quantile: float, limit_s: float) -> float:
     drawn_s = service.draws_s(np.random.default_rng(20261121), DRAWS)
     curve = latency_curve(
         drawn_s,
-        server.servers,
+        Queue(server.servers),
         (quantile,),
         seed=20261121,
         customers=CUSTOMERS,

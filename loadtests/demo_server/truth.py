@@ -27,6 +27,7 @@ __all__ = [
     "TAG_BYTES",
     "TRUTH",
     "TruthRing",
+    "ask",
     "forget_truth",
     "read_truth",
     "rows_as_json",
@@ -133,15 +134,16 @@ def rows_as_json(rows: NDArray[np.void]) -> list[dict[str, object]]:
 
 def read_truth(base_url: str) -> NDArray[np.void]:
     """Of a demo server, since its last reset: dtype TRUTH, in order of arrival."""
-    rows: NDArray[np.void] = np.load(io.BytesIO(_ask(base_url, "GET", "/truth?format=npy")))
+    rows: NDArray[np.void] = np.load(io.BytesIO(ask(base_url, "GET", "/truth?format=npy")))
     return rows
 
 
 def forget_truth(base_url: str) -> None:
-    _ask(base_url, "POST", "/truth/reset")
+    ask(base_url, "POST", "/truth/reset")
 
 
-def _ask(base_url: str, method: str, path: str) -> bytes:
+def ask(base_url: str, method: str, path: str) -> bytes:
+    """Of a demo server. Raises TargetUnreachable."""
     connection = HTTPConnection(urlsplit(base_url).netloc, timeout=ANSWER_WITHIN_S)
     try:
         connection.request(method, path)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loadtests.generator.sample_files import SampleFiles
 from loadtests.generator.shares import Share
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Alone:
         self._say({"event": "progress", **figures})
 
     def finished(self, figures: dict[str, Any]) -> None:
-        self._file.close()
+        self._files.close()
         worker = {name: figures[name] for name in WORKER_FACTS}
         worker |= {"name": "load generator", "requests": self._requests}
         said = {"event": "finished", "stop_reason": self._stop_reason, "workers": [worker]}
@@ -53,8 +53,8 @@ class Alone:
     def _begin(self, job: dict[str, Any]) -> None:
         share = Share.read(job)
         self._requests, self._stop_reason = share.requests, None
-        self._file = Path(job["samples_file"]).open("ab", buffering=0)  # noqa: SIM115 - for the job
-        self._generator.prepare(share, self._file.write, self)
+        self._files = SampleFiles(job["samples_file"])
+        self._generator.prepare(share, self._files.write, self)
         start_s = time.perf_counter() + LEAD_IN_S
         self._say({"event": "started", "clock_s": start_s})
         self._generator.begin(start_s)

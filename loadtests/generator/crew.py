@@ -7,7 +7,8 @@ worker → master
     load_hello      protocol, name, machine (boot id), pid: once, when connected
     load_pong       asked_s (as asked), clock_s: the worker's clock on receipt
     load_prepared   job: connections and schedule are at hand
-    load_samples    job, sequence (0, 1, …), records (bytes), figures: every 0.5 s
+    load_samples    job, sequence (0, 1, …), records (bytes), streams (bytes, none where answers
+                    are not streamed), figures: every 0.5 s
     load_done       job, sequence (blocks sent), recorded (samples sent), figures: after the last
     load_failed     message: the worker cannot go on
 master → worker
@@ -29,7 +30,7 @@ from typing import Any
 
 __all__ = ["PINGS", "PROTOCOL", "Clock", "Intake", "Member", "boot_id"]
 
-PROTOCOL = 1
+PROTOCOL = 2
 SILENT_S = 2.5  # five heartbeats and five reports; then a worker is lost
 LAST_WORDS_S = 0.25
 PINGS = 12

@@ -51,12 +51,13 @@ class Listener(Protocol):
 class Generator:
     """One load at a time is prepared, then begun; Locust's user performs it.
 
-    make_load: given a share and what takes its blocks of RECORDs. stats: Locust's.
+    make_load: given a share and what takes its blocks, of RECORDs and, where answers are streamed,
+    of their streams. stats: Locust's.
     """
 
     def __init__(
         self,
-        make_load: Callable[[Share, Callable[[bytes], object]], Load],
+        make_load: Callable[[Share, Callable[..., object]], Load],
         stats: Any,  # noqa: ANN401
         report_every_s: float,
     ) -> None:
@@ -65,9 +66,7 @@ class Generator:
         self._begun: Queue[float] = Queue()
         self._load: Load | None = None
 
-    def prepare(
-        self, share: Share, hand_on: Callable[[bytes], object], listener: Listener
-    ) -> None:
+    def prepare(self, share: Share, hand_on: Callable[..., object], listener: Listener) -> None:
         if share.cores:
             os.sched_setaffinity(0, share.cores)
         gc.collect()

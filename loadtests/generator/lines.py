@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CannotServe", "json_lines", "say"]
+__all__ = ["CannotServe", "give_up", "json_lines", "say"]
 
 STDOUT = 1
 
@@ -21,6 +21,11 @@ class CannotServe(Exception):  # noqa: N818 - the name says what happened
 def say(message: dict[str, Any]) -> None:
     """In one write, past any buffer: several greenlets speak."""
     os.write(STDOUT, json.dumps(message).encode() + b"\n")
+
+
+def give_up(message: str) -> NoReturn:
+    say({"event": "failed", "message": message})
+    os._exit(1)
 
 
 def json_lines(read: Callable[[], bytes]) -> Iterator[Any]:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from loadtests.generator.crew import PINGS, PROTOCOL, Clock, Intake, Member, boot_id
 from loadtests.generator.recording import RECORD, cpu_seconds
+from loadtests.generator.sample_files import SampleFiles
 from loadtests.generator.shares import Share, core_sets
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class Runner(Protocol):
 
 @dataclass(slots=True)
 class Run:
-    """A job under way. file: where samples go, unbuffered."""
+    """A job under way."""
 
     number: int
     crew: list[Member]
-    file: Any
+    files: SampleFiles
     start_s: float | None = None
     stop_reason: str | None = None
     halted_s: float | None = None
@@ -149,8 +150,8 @@ class Master:
         if share.cores:
             os.sched_setaffinity(0, share.cores)
         shares = share.split(len(crew))
-        with Path(job["samples_file"]).open("ab", buffering=0) as file:
-            run = self._run = Run(job["number"], crew[: len(shares)], file)
+        with closing(SampleFiles(job["samples_file"])) as files:
+            run = self._run = Run(job["number"], crew[: len(shares)], files)
             cores = iter(core_sets(share.cores, sum(each.clock is None for each in run.crew)))
             for member, part in zip(run.crew, shares, strict=True):
                 own = next(cores) if member.clock is None else None
@@ -309,7 +310,7 @@ class Master:
         if run is None or intake is None or intake.is_over or data["job"] != run.number:
             return
         records = data["records"]
-        run.file.write(records)
+        run.files.write(records, data["streams"])
         count = len(records) // RECORD.itemsize
         run.written += count
         intake.take(data["sequence"], count, data["figures"])

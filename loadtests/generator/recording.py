@@ -72,7 +72,8 @@ class Recorder:
     records is left to the flush.
     """
 
-    def __init__(self, start_s: float, hand_on: Callable[[bytes], object]) -> None:
+    def __init__(self, start_s: float, hand_on: Callable[..., object]) -> None:
+        """hand_on: called with a block of RECORDs."""
         self.start_s = start_s
         self._hand_on = hand_on
         self._rows = array("d")
@@ -110,8 +111,10 @@ class Recorder:
         self._rows.extend(figures)
 
     def flush(self) -> None:
-        if not self._rows:
-            return
+        if self._rows:
+            self._hand_on(self._block())
+
+    def _block(self) -> bytes:
         rows = np.frombuffer(self._rows, np.float64).reshape(-1, len(INSTANTS) + len(FIGURES))
         self._rows = array("d")
         records = np.empty(len(rows), RECORD)
@@ -121,7 +124,7 @@ class Recorder:
             records[name] = rows[:, column]
         sent = records[records["outcome"] != Outcome.DROPPED]
         self.lateness.add(sent["sent_us"] - sent["due_us"])
-        self._hand_on(records.tobytes())
+        return records.tobytes()
 
 
 def cpu_seconds() -> float:

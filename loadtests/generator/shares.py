@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from loadtests.streaming.delivery import Delivery
+
 __all__ = ["Share", "core_sets", "parts"]
 
 ARRAYS = {
@@ -37,7 +39,7 @@ class Share:
     Open loop: due_s, payloads and variants, shape (n,). Closed loop: spans_s, shape (n, 2), and
     users, their numbers among all `all_users` of the job; payloads is the cycle they walk through.
     pool: connections, and so the most requests in flight; of a closed loop each user has its own.
-    cores: the process keeps to these.
+    cores: the process keeps to these. delivery: how the answers come.
     """
 
     loop: str
@@ -56,6 +58,7 @@ class Share:
     variants: NDArray[np.uint16]
     spans_s: NDArray[np.float64]
     users: NDArray[np.int64]
+    delivery: Delivery = "whole"
 
     @property
     def requests(self) -> int | None:
@@ -152,6 +155,7 @@ def _settings(values: dict[str, Any]) -> dict[str, Any]:
         "drain_s": values["drain_s"],
         "cores": None if cores is None else tuple(cores),
         "max_requests": values["max_requests"],
+        "delivery": values["delivery"],
     }
 
 

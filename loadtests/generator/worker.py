@@ -46,7 +46,7 @@ class Worker:
         self._runner, self._generator, self._name, self._say = runner, generator, name, say
         self._bodies: tuple[bytes, ...] = ()
         self._digest: str | None = None
-        self._blocks: list[bytes] = []
+        self._blocks: list[tuple[bytes, bytes]] = []
         self._job = self._sequence = 0
         self._begun = self._is_welcome = False
         self.failed: str | None = None
@@ -77,7 +77,8 @@ class Worker:
             self._runner.quit()
 
     def progress(self, figures: dict[str, Any]) -> None:
-        records = b"".join(self._blocks)
+        records = b"".join(records for records, _ in self._blocks)
+        streams = b"".join(streams for _, streams in self._blocks)
         self._blocks.clear()
         self._runner.send_message(
             "load_samples",
@@ -85,6 +86,7 @@ class Worker:
                 "job": self._job,
                 "sequence": self._sequence,
                 "records": records,
+                "streams": streams,
                 "figures": figures,
             },
         )
@@ -127,11 +129,14 @@ class Worker:
             return
         try:
             share = Share.of_message(data["share"], self._bodies)
-            self._generator.prepare(share, self._blocks.append, self)
+            self._generator.prepare(share, self._keep, self)
         except (OSError, ValueError) as error:
             self.fail(f"{type(error).__name__}: {error}")
         else:
             self._runner.send_message("load_prepared", {"job": self._job})
+
+    def _keep(self, records: bytes, streams: bytes = b"") -> None:
+        self._blocks.append((records, streams))
 
     def _begin(self, data: dict[str, Any]) -> None:
         if data["job"] == self._job and not self._begun:

@@ -1,5 +1,6 @@
 """Where the bodies of requests come from."""
 
+from loadtests.payloads.rows import DEFAULT_KEY, Join, Rows, read_rows
 from loadtests.payloads.sources import (
     CsvPayloads,
     JsonPayloads,
@@ -12,12 +13,16 @@ from loadtests.payloads.sources import (
 )
 
 __all__ = [
+    "DEFAULT_KEY",
     "CsvPayloads",
+    "Join",
     "JsonPayloads",
     "PayloadArchive",
     "PayloadFiles",
     "PayloadSource",
     "PythonPayloads",
     "RandomPayloads",
+    "Rows",
+    "read_rows",
     "read_workload",
 ]

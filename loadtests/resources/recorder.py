@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from loadtests.accelerators import GpuMeters
 from loadtests.errors import LoadTestError
 from loadtests.monitor import busy_s_by_core
-from loadtests.resources.gpus import Gpus
 from loadtests.resources.series import ResourceSeries
 from loadtests.resources.thinning import Column, largest, last, mean
 from loadtests.targets.processes import cpu_s, is_living, resident_bytes
@@ -40,6 +40,8 @@ MERGES: dict[str, Callable[[list[Reading]], Reading]] = {
     "core_busy_s": last,
     "gpu_busy_ratio": mean,
     "gpu_memory_bytes": largest,
+    "gpu_power_w": mean,
+    "gpu_energy_j": last,
 }
 
 
@@ -66,7 +68,7 @@ class ResourceMonitor:
         self._most = most_readings
         self._columns = {name: Column(merge) for name, merge in MERGES.items()}
         self._times = Column(last)
-        self._gpus = Gpus()
+        self._gpus = GpuMeters()
         self._gpu_names: tuple[str, ...] = ()
         self._cost_s = 0.0
         self._busy = threading.Lock()
@@ -115,6 +117,8 @@ class ResourceMonitor:
             core_busy_s=_since_first(values["core_busy_s"]),
             gpu_busy_ratio=values["gpu_busy_ratio"],
             gpu_memory_bytes=values["gpu_memory_bytes"],
+            gpu_power_w=values["gpu_power_w"],
+            gpu_energy_j=_since_first(values["gpu_energy_j"]),
             cores=self._cores,
             gpus=self._gpu_names,
             own_cpu_ratio=self._cost_s / elapsed_s if elapsed_s > 0 else 0.0,
@@ -133,8 +137,10 @@ class ResourceMonitor:
             (("target_cpu_s", "target_memory_bytes"), self._read_target),
             (("generator_cpu_s", "generator_memory_bytes"), self._read_generator),
             (("core_busy_s",), self._read_cores),
-            (("gpu_busy_ratio",), self._read_gpu_load),
-            (("gpu_memory_bytes",), self._read_gpu_memory),
+            (("gpu_busy_ratio",), self._gpu_source("gpu_busy_ratio", self._gpus.busy_ratio)),
+            (("gpu_memory_bytes",), self._gpu_source("gpu_memory_bytes", self._gpus.memory_bytes)),
+            (("gpu_power_w",), self._gpu_source("gpu_power_w", self._gpus.power_w)),
+            (("gpu_energy_j",), self._gpu_source("gpu_energy_j", self._gpus.energy_j)),
         )
         with self._busy:
             self._times.add(time.perf_counter(), "")
@@ -194,15 +200,9 @@ class ResourceMonitor:
         busy_s = busy_s_by_core()
         return {"core_busy_s": tuple(busy_s[core] for core in self._cores)}, ""
 
-    def _read_gpu_load(self) -> tuple[dict[str, Reading | None], str]:
+    def _gpu_source(self, name: str, read: Callable[[], tuple[float, ...]]) -> Source:
         missing = self._gpus.missing
-        load = self._gpus.busy_ratio() if missing is None else None
-        return {"gpu_busy_ratio": load}, missing or ""
-
-    def _read_gpu_memory(self) -> tuple[dict[str, Reading | None], str]:
-        missing = self._gpus.missing
-        held = self._gpus.memory_bytes() if missing is None else None
-        return {"gpu_memory_bytes": held}, missing or ""
+        return lambda: ({name: read() if missing is None else None}, missing or "")
 
 
 def _since_first(values: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

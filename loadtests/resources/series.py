@@ -40,7 +40,11 @@ class Level(_Figures):
 
 
 class ResourceSummary(_Figures):
-    """None: not known; `notes` say why. vcpus: cores' worth of CPU. core_busy_ratio: by core."""
+    """None: not known; `notes` say why. vcpus: cores' worth of CPU. core_busy_ratio: by core.
+
+    gpu_*: of the whole board, whoever uses it. gpu_energy_j: over elapsed_s; where the GPU does
+    not count it, from its power, and `notes` say so.
+    """
 
     elapsed_s: float
     target_vcpus: Level | None
@@ -52,6 +56,13 @@ class ResourceSummary(_Figures):
     gpu_memory_bytes: dict[str, Level] | None
     own_cpu_ratio: float
     notes: dict[str, str]
+    gpu_power_w: dict[str, Level] | None = None
+    gpu_energy_j: dict[str, float] | None = None
+
+    @property
+    def energy_j(self) -> float | None:
+        """Of all GPUs; None where there is none, or one that does not tell."""
+        return None if self.gpu_energy_j is None else math.fsum(self.gpu_energy_j.values())
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,8 @@ class ResourceSeries:
     A column may be shorter than times_s: it ended early. None: never known. `notes` hold the
     reason of either, by the column's name.
     *_cpu_s, core_busy_s: used since the first reading. *_memory_bytes: the largest since the
-    reading before. gpu_busy_ratio: mean since the reading before.
+    reading before. gpu_busy_ratio, gpu_power_w: mean since the reading before. gpu_energy_j: used
+    since the first reading.
     core_busy_s has a column for each of `cores`, gpu_* for each of `gpus`.
     own_cpu_ratio: of one core, what the monitor itself used.
     """
@@ -74,6 +86,8 @@ class ResourceSeries:
     core_busy_s: NDArray[np.float64] | None
     gpu_busy_ratio: NDArray[np.float64] | None
     gpu_memory_bytes: NDArray[np.float64] | None
+    gpu_power_w: NDArray[np.float64] | None = None
+    gpu_energy_j: NDArray[np.float64] | None = None
     cores: tuple[int, ...] = ()
     gpus: tuple[str, ...] = ()
     own_cpu_ratio: float = 0.0
@@ -94,6 +108,7 @@ class ResourceSeries:
 
     def summary(self) -> ResourceSummary:
         busy = None if self.core_busy_s is None else self._by_core(self.core_busy_s)
+        energy_j, how = self._energy_j()
         return ResourceSummary(
             elapsed_s=float(self.times_s[-1]) if len(self) else 0.0,
             target_vcpus=self._use(self.target_cpu_s),
@@ -103,9 +118,27 @@ class ResourceSeries:
             core_busy_ratio=busy,
             gpu_busy_ratio=self._by_gpu(self.gpu_busy_ratio),
             gpu_memory_bytes=self._by_gpu(self.gpu_memory_bytes),
+            gpu_power_w=self._by_gpu(self.gpu_power_w),
+            gpu_energy_j=energy_j,
             own_cpu_ratio=self.own_cpu_ratio,
-            notes=self.notes,
+            notes=self.notes | how,
         )
+
+    def _energy_j(self) -> tuple[dict[str, float] | None, dict[str, str]]:
+        """By GPU, and what is to be said of it.
+
+        Counted by the GPU itself, else the integral of its power by the trapezium rule: each
+        reading is a mean of the second before it, so the first and the last second are blurred.
+        """
+        counted, power_w, count = self.gpu_energy_j, self.gpu_power_w, len(self)
+        if counted is not None and len(counted) == count:
+            return dict(zip(self.gpus, counted[-1].tolist(), strict=True)), {}
+        if power_w is None or len(power_w) < count:
+            return None, {}
+        found = np.asarray(np.trapezoid(power_w, self.times_s, axis=0))
+        why = self.notes.get("gpu_energy_j", "not counted")
+        told = {"gpu_energy_j": f"from the power, because the GPU does not count it ({why})"}
+        return dict(zip(self.gpus, found.tolist(), strict=True)), told
 
     def _use(self, used_s: NDArray[np.float64] | None) -> Level | None:
         """Mean over the time the column covers, not over its readings."""

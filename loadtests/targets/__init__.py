@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from loadtests.targets.container import ContainerTarget
+from loadtests.targets.container_spec import Build, ContainerSpec
 from loadtests.targets.limits import Capabilities, Size, capabilities
 from loadtests.targets.process import ProcessTarget
 from loadtests.targets.process_spec import ProcessSpec
@@ -21,7 +23,10 @@ from loadtests.targets.url import UrlTarget
 
 __all__ = [
     "Answer",
+    "Build",
     "Capabilities",
+    "ContainerSpec",
+    "ContainerTarget",
     "Limits",
     "ProcessSpec",
     "ProcessTarget",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,17 +11,21 @@ if TYPE_CHECKING:
     from loadtests.targets.readiness import Pinged
     from loadtests.targets.supervised import Exit
 
-__all__ = ["Evidence", "advice", "not_ready", "what_happened"]
+__all__ = ["Evidence", "advice", "last_lines", "not_ready", "quoted", "what_happened"]
 
 GIB = 1024**3
-KILLED_BY_SHELL = 128 + signal.SIGKILL
-CAUSES = (
+KILLED_BY = 128
+UNNAMED = "unnamed"
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+PROCESS_CAUSES = (
     ("address already in use", "another program holds a port that the command wants; use {port}"),
     ("modulenotfounderror", "a Python module is missing: is this the right environment?"),
     ("no module named", "a Python module is missing: is this the right environment?"),
     ("exec format error", "the program is built for another processor architecture"),
     ("permission denied", "the command may not read or execute something it needs"),
     ("no such file or directory", "a file is missing; the command runs in the current directory"),
+)
+SHORT_OF_MEMORY = (
     ("cannot allocate memory", "it ran out of memory: give it more (--memory-gib)"),
     ("memoryerror", "it ran out of memory: give it more (--memory-gib)"),
 )
@@ -48,13 +53,25 @@ def what_happened(evidence: Evidence) -> str:
 
 def _cause(evidence: Evidence) -> str:
     ended = evidence.ended
-    limit = f"its memory limit of {evidence.memory_gib or 0:g} GiB"
     if evidence.watched_bytes is not None:
-        return f"it passed {limit} (at {evidence.watched_bytes / GIB:.3g} GiB) and was killed"
+        at_gib = evidence.watched_bytes / GIB
+        return f"it passed {_limit(evidence)} (at {at_gib:.3g} GiB) and was killed"
     if evidence.oom_kills:
-        part = "it was" if ended is not None else f"{evidence.oom_kills} of its processes were"
-        return f"{part} killed at {limit} (out of memory)"
+        return f"{_whom(evidence)} killed at {_limit(evidence)} (out of memory)"
     return "it still runs" if ended is None else _end(ended)
+
+
+def _limit(evidence: Evidence) -> str:
+    if evidence.memory_gib is None:
+        return "the limit of the whole machine"
+    return f"its memory limit of {evidence.memory_gib:g} GiB"
+
+
+def _whom(evidence: Evidence) -> str:
+    if evidence.ended is not None:
+        return "it was"
+    many = evidence.oom_kills > 1
+    return f"{evidence.oom_kills} of its processes {'were' if many else 'was'}"
 
 
 def _end(ended: Exit) -> str:
@@ -62,45 +79,55 @@ def _end(ended: Exit) -> str:
     if ended.signal is not None:
         return f"signal {ended.signal} ({_signal_name(ended.signal)}){left}"
     if ended.status is not None:
-        return f"exit status {ended.status}{left}"
-    return "its supervisor was killed from outside"
+        return f"exit status {ended.status}{_of_a_signal(ended.status)}{left}"
+    return ended.unseen
+
+
+def _of_a_signal(status: int) -> str:
+    """A shell, and a container engine, add 128 to the signal that ended the program."""
+    name = _signal_name(status - KILLED_BY)
+    return "" if name == UNNAMED else f" (128 + {status - KILLED_BY}, {name})"
 
 
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return "unnamed"
+        return UNNAMED
 
 
-def advice(evidence: Evidence) -> str | None:
-    """The likely cause; None where nothing points to one."""
+def advice(evidence: Evidence, causes: tuple[tuple[str, str], ...] = PROCESS_CAUSES) -> str | None:
+    """The likely cause; None where nothing points to one. causes: of what its log may show."""
     if evidence.hit_memory_limit:
         return "give it more memory (--memory-gib), or fewer workers"
     text = "\n".join(evidence.log).lower()
-    for sign, cause in CAUSES:
+    for sign, cause in (*causes, *SHORT_OF_MEMORY):
         if sign in text:
             return cause
     return None if evidence.ended is None else _advice_on_end(evidence.ended)
 
 
 def _advice_on_end(ended: Exit) -> str | None:
-    if ended.signal == signal.SIGKILL or ended.status == KILLED_BY_SHELL:
+    if ended.signal == signal.SIGKILL or ended.status == KILLED_BY + signal.SIGKILL:
         return "signal 9 without our doing is most often the machine running out of memory"
     if ended.status == 0 or ended.left:
         return "the command must stay in the foreground, as `serve` does in a container"
     return None
 
 
-def not_ready(pinged: Pinged, asked_port: int, ports: tuple[int, ...]) -> tuple[str, str]:
-    """Message and hint for a target that runs and never said 200."""
+def not_ready(
+    pinged: Pinged, asked_port: int, ports: tuple[int, ...] | None, on_another_port: str
+) -> tuple[str, str]:
+    """Message and hint for a target that runs and never said 200. ports: None where not seen."""
+    if ports is None:
+        ports = (asked_port,)
     others = [port for port in ports if port != asked_port]
     waited = f"after {pinged.waited_s:.0f} s"
     if asked_port not in ports and others:
         listed = ", ".join(map(str, others))
         return (
             f"it was asked to listen on port {asked_port} and listens on {listed} ({waited})",
-            "put {port} into the command where its port goes, or read SAGEMAKER_BIND_TO_PORT",
+            on_another_port,
         )
     if not ports:
         return (
@@ -116,6 +143,15 @@ def not_ready(pinged: Pinged, asked_port: int, ports: tuple[int, ...]) -> tuple[
         f"it listens on port {asked_port} and answered no ping {waited}: {pinged.last}",
         "a slow start needs a longer --startup-timeout-s; else see its log",
     )
+
+
+def last_lines(text: str, count: int = 20) -> tuple[str, ...]:
+    """What a person can read of a log's end: no blank lines, no colours, no control characters."""
+    printable = (
+        "".join(c for c in line if c.isprintable() or c == "\t")
+        for line in COLOUR.sub("", text).splitlines()
+    )
+    return tuple(line.rstrip() for line in printable if line.strip())[-count:]
 
 
 def quoted(lines: tuple[str, ...]) -> str:

@@ -12,7 +12,7 @@ import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import psutil
 
@@ -25,7 +25,15 @@ from loadtests.targets.protocol import Limits, Sizing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Capabilities", "Enforcement", "Size", "capabilities", "enforcement"]
+__all__ = [
+    "Capabilities",
+    "Enforcement",
+    "Enforcer",
+    "Size",
+    "capabilities",
+    "enforcement",
+    "limits_of",
+]
 
 GIB = 1024**3
 NICENESS_BESIDE_THE_GENERATOR = 5
@@ -75,6 +83,19 @@ class Capabilities:
         )
 
 
+class Enforcer(Protocol):
+    """Who holds a target to its size: this process by control groups, or a container engine."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def limits_cpu(self) -> bool: ...
+
+    @property
+    def limits_memory(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Enforcement:
     """How a size is going to be given. watched_bytes: the memory bound when no group holds it."""
@@ -119,29 +140,45 @@ def enforcement(
     sizing: Sizing, machine: Capabilities, cores: tuple[int, ...] | None = None
 ) -> Enforcement:
     """LimitUnavailable where this machine cannot give the size. `cores`: which, not how many."""
+    limits = limits_of(sizing, machine, cores, machine.groups)
+    memory = _memory_bytes(sizing)
+    bounds = Bounds(
+        limits.quota_ratio, memory, NICENESS_BESIDE_THE_GENERATOR if limits.shares_cores else 0
+    )
+    held = machine.groups is not None and machine.groups.limits_memory
+    return Enforcement(limits, bounds, machine.groups, None if held else memory)
+
+
+def limits_of(
+    sizing: Sizing,
+    machine: Capabilities,
+    cores: tuple[int, ...] | None,
+    enforcer: Enforcer | None,
+) -> Limits:
+    """What a target of this size gets from `enforcer`; LimitUnavailable where that cannot be."""
     chosen = _cores(sizing, machine, cores)
-    shares = not set(machine.cores) - set(chosen)
     quota = sizing.vcpus if sizing.is_fractional else None
-    if quota is not None and (machine.groups is None or not machine.groups.limits_cpu):
+    if quota is not None and (enforcer is None or not enforcer.limits_cpu):
         raise LimitUnavailable(
             f"{sizing.vcpus:g} vCPUs cannot be given here: a fraction of a core needs control "
             "groups (the cpu controller, writable), and this process has none",
             hint=f"use whole vCPUs (1 to {len(machine.cores)}), or run as root, "
             "or inside `systemd-run --user --scope -p Delegate=yes`",
         )
-    memory = None if sizing.memory_gib is None else round(sizing.memory_gib * GIB)
     _fits(sizing, machine)
-    held = machine.groups is not None and machine.groups.limits_memory
-    limits = Limits(
-        cpu=_cpu_words(quota, chosen, machine, pinned=len(chosen) < len(machine.cores)),
+    held = enforcer is not None and enforcer.limits_memory
+    return Limits(
+        cpu=_cpu_words(quota, chosen, enforcer, pinned=len(chosen) < len(machine.cores)),
         cores=chosen,
         quota_ratio=quota,
-        memory=_memory_words(memory, machine.groups if held else None),
+        memory=_memory_words(_memory_bytes(sizing), enforcer if held else None),
         memory_gib=sizing.memory_gib,
-        shares_cores=shares,
+        shares_cores=not set(machine.cores) - set(chosen),
     )
-    bounds = Bounds(quota, memory, NICENESS_BESIDE_THE_GENERATOR if shares else 0)
-    return Enforcement(limits, bounds, machine.groups, None if held else memory)
+
+
+def _memory_bytes(sizing: Sizing) -> int | None:
+    return None if sizing.memory_gib is None else round(sizing.memory_gib * GIB)
 
 
 def _cores(
@@ -176,19 +213,19 @@ def _fits(sizing: Sizing, machine: Capabilities) -> None:
 
 
 def _cpu_words(
-    quota: float | None, cores: tuple[int, ...], machine: Capabilities, *, pinned: bool
+    quota: float | None, cores: tuple[int, ...], enforcer: Enforcer | None, *, pinned: bool
 ) -> str:
     on = f"core{'s' if len(cores) > 1 else ''} {_listed(cores)}"
-    if quota is not None and machine.groups is not None:
+    if quota is not None and enforcer is not None:
         period_ms = quota_us(quota)[1] / 1000
-        return f"{machine.groups.version} quota {quota:g} of period {period_ms:g} ms on {on}"
+        return f"{enforcer.version} quota {quota:g} of period {period_ms:g} ms on {on}"
     return f"pinned to {on}" if pinned else f"as it is: all {len(cores)} cores"
 
 
-def _memory_words(memory_bytes: int | None, groups: ControlGroups | None) -> str:
+def _memory_words(memory_bytes: int | None, enforcer: Enforcer | None) -> str:
     if memory_bytes is None:
         return "none"
-    return f"watched every {WATCH_EVERY_S:g} s" if groups is None else groups.version
+    return f"watched every {WATCH_EVERY_S:g} s" if enforcer is None else enforcer.version
 
 
 def _listed(cores: Iterable[int]) -> str:

@@ -16,14 +16,20 @@ from loadtests.errors import (
 )
 from loadtests.ports import free_port
 from loadtests.targets.control_groups import PREFIX, Counters
-from loadtests.targets.diagnosis import Evidence, advice, not_ready, quoted, what_happened
+from loadtests.targets.diagnosis import (
+    Evidence,
+    advice,
+    last_lines,
+    not_ready,
+    quoted,
+    what_happened,
+)
 from loadtests.targets.limits import WATCH_EVERY_S, capabilities, enforcement
 from loadtests.targets.memory_watch import MemoryWatch
 from loadtests.targets.process_spec import OPT_ML, contract_environment
 from loadtests.targets.processes import (
     cpu_s,
     descendants,
-    file_backed_bytes,
     listening_ports,
     memory_bytes,
 )
@@ -31,11 +37,11 @@ from loadtests.targets.protocol import (
     Setup,
     TargetDescription,
     Timeouts,
-    Usage,
     Waiting,
 )
 from loadtests.targets.readiness import Ping, wait_for_ping
 from loadtests.targets.supervised import Supervised
+from loadtests.targets.usage import NOT_LAUNCHED, used
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +51,7 @@ if TYPE_CHECKING:
     from loadtests.targets.control_groups import ControlGroup
     from loadtests.targets.limits import Enforcement
     from loadtests.targets.process_spec import ProcessSpec
-    from loadtests.targets.protocol import Limits, Sizing
+    from loadtests.targets.protocol import Limits, Sizing, Usage
 
 __all__ = ["ProcessTarget"]
 
@@ -53,7 +59,7 @@ LOOPBACK = "127.0.0.1"
 LOG = "container.log"
 TAIL_BYTES = 65536
 NOTHING_COUNTED = Counters(None, None, None, None, None, None, None)
-NOT_LAUNCHED = Usage(None, None, None, None, None, "not launched")
+ON_ANOTHER_PORT = "put {port} into the command where its port goes, or read SAGEMAKER_BIND_TO_PORT"
 
 
 class ProcessTarget:
@@ -172,7 +178,7 @@ class ProcessTarget:
         evidence = self._evidence()
         supervised, port = self._launched()
         ports = listening_ports(descendants(supervised.pid))
-        message, hint = not_ready(pinged, port, ports)
+        message, hint = not_ready(pinged, port, ports, ON_ANOTHER_PORT)
         raise TargetNotReady(
             f"the target is not ready: {message}{quoted(evidence.log)}",
             hint=advice(evidence) or hint,
@@ -215,20 +221,17 @@ class ProcessTarget:
     def _used(self, supervisor: int) -> Usage:
         tree = descendants(supervisor)
         group = self._group  # stop() may let go of it meanwhile, in another thread
-        counted = NOTHING_COUNTED if group is None else group.read()
-        cpu = cpu_s(tree, reaper=supervisor) if counted.cpu_s is None else counted.cpu_s
-        memory = _memory_bytes(counted, tree)
-        all_counted = counted.cpu_s is not None and counted.memory_bytes is not None
-        return Usage(
-            cpu_s=max(cpu, self._last.cpu_s or 0.0),
-            memory_bytes=memory,
-            memory_peak_bytes=max(
-                memory, counted.peak_bytes or 0, self._last.memory_peak_bytes or 0
-            ),
-            processes=len(tree),
-            throttled_s=counted.throttled_s,
-            source="control group" if all_counted else "process tree",
+        counted = (NOTHING_COUNTED if group is None else group.read())._replace(
+            processes=len(tree)
         )
+        source = "control group"
+        if counted.cpu_s is None:
+            counted = counted._replace(cpu_s=cpu_s(tree, reaper=supervisor))
+            source = "process tree"
+        if counted.memory_bytes is None or counted.anonymous_bytes is None:
+            counted = counted._replace(memory_bytes=memory_bytes(tree), anonymous_bytes=None)
+            source = "process tree"
+        return used(counted, tree, self._last, source)
 
     def check(self) -> None:
         evidence = self._evidence()
@@ -240,6 +243,11 @@ class ProcessTarget:
 
     def log_tail(self, lines: int = 20) -> tuple[str, ...]:
         return _tail(self._workspace / LOG, self._log_start, lines)
+
+    def interrupt(self, *, at_once: bool) -> None:
+        """See `InterruptibleTarget`."""
+        if self._supervised is not None and self._stopped_with is None:
+            self._supervised.interrupt(at_once=at_once)
 
     def stop(self) -> None:
         if self._supervised is not None and self._stopped_with is None:
@@ -268,17 +276,6 @@ class ProcessTarget:
         return Evidence(ended, self._sizing.memory_gib, oom_kills, watched, self.log_tail())
 
 
-def _memory_bytes(counted: Counters, tree: list[int]) -> int:
-    """What it would need in a container of its own.
-
-    A group is charged for a file's pages only if it read them first: libraries that another
-    program had in memory already would look free.
-    """
-    if counted.memory_bytes is None or counted.anonymous_bytes is None:
-        return memory_bytes(tree)
-    return max(counted.memory_bytes, counted.anonymous_bytes + file_backed_bytes(tree))
-
-
 def _cpus(sizing: Sizing, limits: Limits) -> float:
     return len(limits.cores) if sizing.vcpus is None else sizing.vcpus
 
@@ -291,7 +288,4 @@ def _tail(path: Path, start: int, lines: int) -> tuple[str, ...]:
             text = log.read().decode(errors="replace")
     except FileNotFoundError:
         return ()
-    printable = (
-        "".join(c for c in line if c.isprintable() or c == "\t") for line in text.splitlines()
-    )
-    return tuple(line.rstrip() for line in printable if line.strip())[-lines:]
+    return last_lines(text, lines)

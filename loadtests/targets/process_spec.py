@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["OPT_ML", "ProcessSpec", "contract_environment"]
+__all__ = ["OPT_ML", "ProcessSpec", "contract_environment", "port_variables", "with_port"]
 
 OPT_ML = "opt/ml"  # below the workspace: /opt/ml itself would need root, and would be shared
 SHELL_SYNTAX = re.compile(r"\$[A-Za-z_{(?!#@*]|`|^\s*[A-Za-z_]\w*=|\n\s*\S")
@@ -66,13 +66,13 @@ class ProcessSpec:
             words = shlex.split(self.command)
         if not words:
             raise UsageError("the command is empty", hint='for example "python serve.py {port}"')
-        return [_with_port(word, port) for word in words]
+        return [with_port(word, port) for word in words]
 
     def variables(self, port: int) -> dict[str, str]:
-        return {name: _with_port(value, port) for name, value in self.environment.items()}
+        return {name: with_port(value, port) for name, value in self.environment.items()}
 
 
-def _with_port(text: str, port: int) -> str:
+def with_port(text: str, port: int) -> str:
     return text.replace("{port}", str(port))
 
 
@@ -96,12 +96,8 @@ def contract_environment(
     Workers are not: how many there are is the command's to say, and part of what is being
     compared.
     """
-    first = 10_000 + 100 * (
-        port % 100
-    )  # below the ephemeral range, apart for most pairs of targets
     variables = {
-        "SAGEMAKER_BIND_TO_PORT": str(port),
-        "SAGEMAKER_SAFE_PORT_RANGE": f"{first}-{first + 99}",
+        **port_variables(port),
         "PORT": str(port),
         "SM_NUM_CPUS": str(cpus),
         "SM_INPUT_DIR": str(workspace / OPT_ML / "input"),
@@ -110,3 +106,12 @@ def contract_environment(
     if spec.model_dir is not None:
         variables["SM_MODEL_DIR"] = str(spec.model_dir.absolute())
     return {**os.environ, **variables, **spec.variables(port)}
+
+
+def port_variables(port: int) -> dict[str, str]:
+    """The port to serve on, and a hundred that several servers of one machine may use inside."""
+    first = 10_000 + 100 * (port % 100)  # below the ephemeral range, apart for most pairs
+    return {
+        "SAGEMAKER_BIND_TO_PORT": str(port),
+        "SAGEMAKER_SAFE_PORT_RANGE": f"{first}-{first + 99}",
+    }

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import psutil
-
 from loadtests.targets.supervisor import descendants, name
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ __all__ = [
 ]
 
 PROC = Path("/proc")
+TCP_LISTENS = "0A"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -179,12 +178,24 @@ def _proportional_bytes(pid: int) -> int:
 
 
 def listening_ports(pids: Iterable[int]) -> tuple[int, ...]:
-    """TCP ports that any of these processes listens on."""
-    ports: set[int] = set()
-    for pid in pids:
-        try:
-            connections = psutil.Process(pid).net_connections(kind="tcp")
-        except psutil.Error:
-            continue
-        ports.update(c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN)
-    return tuple(sorted(ports))
+    """TCP ports that any of these processes listens on, each in its own network."""
+    return tuple(sorted({port for pid in pids for port in _listening_ports(pid)}))
+
+
+def _listening_ports(pid: int) -> set[int]:
+    try:
+        links = [str(link.readlink()) for link in (PROC / str(pid) / "fd").iterdir()]
+        sockets = [
+            line.split()
+            for table in ("tcp", "tcp6")
+            for line in (PROC / str(pid) / "net" / table).read_text().splitlines()[1:]
+        ]
+    except OSError:  # it ended, or is not ours to look at
+        return set()
+    own = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    # Of each line: 1 is address:port in hexadecimal, 3 the state, 9 the socket's number.
+    return {
+        int(fields[1].rpartition(":")[2], 16)
+        for fields in sockets
+        if fields[3] == TCP_LISTENS and fields[9] in own
+    }

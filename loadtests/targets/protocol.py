@@ -18,9 +18,17 @@ from loadtests.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from loadtests.inside import Inside
+    from loadtests.samples import Samples
+    from loadtests.serverless.starts import ColdStart
 
 __all__ = [
+    "FrontedTarget",
+    "InterruptibleTarget",
     "Limits",
+    "ScalesFromZero",
     "Setup",
     "Sizing",
     "Target",
@@ -90,6 +98,7 @@ class TargetDescription:
     kind: "process", "url"; a container, a serverless configuration and so on add theirs.
     started_from: the command or the URL, as the user gave it.
     limits: None when the target's size is not ours to know or to set.
+    notes: what else a reader of its figures must know, one sentence each.
     """
 
     kind: str
@@ -100,6 +109,7 @@ class TargetDescription:
     limits: Limits | None
     timeouts: Timeouts
     ping_path: str = "/ping"
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +134,7 @@ class Usage:
     memory_bytes: what it needs now (reclaimable file cache is left out).
     memory_peak_bytes: largest `memory_bytes`; see `source` for how finely it was watched.
     source: which counters these are, or why there are none.
+    starts: servers started so far.
     """
 
     cpu_s: float | None
@@ -132,6 +143,7 @@ class Usage:
     processes: int | None
     throttled_s: float | None
     source: str
+    starts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,43 @@ class Target(Protocol):
 
     def stop(self) -> None:
         """May be called at any time, again, and for a target that is already dead."""
+
+
+@runtime_checkable
+class InterruptibleTarget(Target, Protocol):
+    """One whose machine may be taken away, as a spot instance is."""
+
+    def interrupt(self, *, at_once: bool) -> None:
+        """SIGTERM to what was started, as a machine that shuts down sends; does not wait.
+
+        at_once: SIGKILL to all of it, as when the machine is gone. May be called from another
+        thread than the rest, and for a target that is already dead.
+        """
+
+
+@runtime_checkable
+class FrontedTarget(Target, Protocol):
+    """One that we stand before: several servers behind a gateway of ours."""
+
+    def front_cpu_s(self) -> float:
+        """Used so far by what stands before it: the platform's, in no `usage`."""
+
+    def under_load(self) -> AbstractContextManager[Callable[[Samples], Inside]]:
+        """Around one run of load; what is to happen under load (an interruption) happens within.
+
+        When it is over, what it gave is told the run's samples and says what went on inside.
+        """
+
+
+@runtime_checkable
+class ScalesFromZero(Target, Protocol):
+    """One whose instances come with the requests, as a serverless endpoint's do."""
+
+    def scale_to_zero(self) -> None:
+        """Stops all but those that are always ready. Nothing may be in progress."""
+
+    def cold_starts(self) -> tuple[ColdStart, ...]:
+        """All since the launch, in the order of their start."""
 
 
 @contextmanager

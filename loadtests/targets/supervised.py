@@ -32,13 +32,14 @@ STOP_MARGIN_S = supervisor_program.UNKILLABLE_AFTER_S + 5.0
 class Exit:
     """How the command ended.
 
-    status, signal: one is None; both where the supervisor itself was killed and nobody saw.
+    status, signal: one is None; both where nobody saw it, which `unseen` then says.
     left: names of processes it left running (they were then stopped).
     """
 
     status: int | None
     signal: int | None
     left: tuple[str, ...] = ()
+    unseen: str = "its supervisor was killed from outside"
 
 
 class Supervised:
@@ -94,6 +95,16 @@ class Supervised:
             elif ended:
                 self._exit = Exit(None, None)
         return self._exit
+
+    def interrupt(self, *, at_once: bool) -> None:
+        """SIGTERM to the command; at_once: SIGKILL to it and all below. The supervisor stays."""
+        number = signal.SIGKILL if at_once else signal.SIGTERM
+        command = self._events.get("started", {}).get("pid")
+        if command is None or self.exit() is not None:
+            return
+        supervisor_program.send(
+            supervisor_program.descendants(self.pid) if at_once else [command], number
+        )
 
     def stop(self, grace_s: float) -> None:
         """Close the pipe, which is the order to stop, and wait. Safe to call again."""

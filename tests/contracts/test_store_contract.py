@@ -178,6 +178,46 @@ class TestRuns:
         assert store.run(run_id).id == run_id
 
 
+class TestProgress:
+    def test_what_a_run_reports_is_read_with_it(self, store: Store) -> None:
+        before, run_id = datetime.now(UTC), new_run(store)
+        assert store.run(run_id).progress is None
+        store.report(run_id, "2 vCPU: 4 at a time", 12.5)
+        store.report(run_id, "ranking", None)
+        store.report(new_run(store), "another's", 1.0)
+        run = store.run(run_id)
+        assert run.progress is not None
+        assert (run.progress.doing, run.progress.left_s) == ("ranking", None)
+        assert before <= run.progress.told_at <= datetime.now(UTC)
+        assert run.progress.told_at.tzinfo is UTC
+        assert store.runs()[1] == run
+
+    def test_a_report_is_a_heartbeat(self, store: Store) -> None:
+        run_id = new_run(store, ELSEWHERE)
+        seen_later(store, 50).report(run_id, "ranking", None)
+        assert seen_later(store, 100).run(run_id).status is RunStatus.RUNNING
+
+    def test_an_ended_run_keeps_its_last_report_and_takes_no_other(self, store: Store) -> None:
+        run_id = new_run(store)
+        store.report(run_id, "the last", 1.5)
+        ended = store.finish(run_id, RunStatus.FAILED, "why")
+        store.report(run_id, "too late", None)
+        assert store.run(run_id) == ended
+        assert ended.progress is not None
+        assert (ended.progress.doing, ended.progress.left_s) == ("the last", 1.5)
+
+    def test_who_takes_a_run_on_has_told_nothing_yet(self, store: Store) -> None:
+        run_id = new_run(store, DEAD)
+        store.report(run_id, "of another", None)
+        assert store.claim(run_id, this_process()).progress is None
+
+    def test_an_environment_can_be_told_later(self, store: Store) -> None:
+        run_id = new_run(store)
+        described = store.describe(run_id, {"cpus": 2, "placement": {"unseen": 0.1}})
+        assert described == store.run(run_id)
+        assert described.environment == {"cpus": 2, "placement": {"unseen": 0.1}}
+
+
 class TestReferences:
     def test_latest_is_the_newest_run(self, store: Store) -> None:
         new_run(store)
@@ -223,6 +263,9 @@ class TestReferences:
     def test_every_call_refuses_an_unknown_run(self, store: Store) -> None:
         calls = [
             lambda: store.claim("q0", this_process()),
+            lambda: store.leave_to("q0", this_process()),
+            lambda: store.describe("q0", {}),
+            lambda: store.report("q0", "ranking", None),
             lambda: store.heartbeat("q0"),
             lambda: store.finish("q0", RunStatus.FINISHED),
             lambda: store.add_measurement("q0", "a", {}),
@@ -289,6 +332,36 @@ class TestOwnership:
         run_id = new_run(store, ELSEWHERE)
         seen_later(store, 50).add_measurement(run_id, "a", {})
         assert seen_later(store, 100).run(run_id).status is RunStatus.RUNNING
+
+    def test_a_run_left_to_a_process_is_for_nobody_else(self, store: Store) -> None:
+        run_id = store.create_run("quick", None, {}, {}, None).id
+        left = store.leave_to(run_id, this_process())
+        assert (left.status, left.owner) == (RunStatus.CREATED, this_process())
+        for take in (store.claim, store.leave_to):
+            with pytest.raises(RunInUse):
+                take(run_id, ELSEWHERE)
+        with pytest.raises(RunInUse):
+            store.delete_run(run_id)
+        assert store.claim(run_id, this_process()).status is RunStatus.RUNNING
+
+    def test_a_run_left_to_a_process_that_is_gone_is_interrupted(self, store: Store) -> None:
+        waiting = store.create_run("quick", None, {}, {}, None).id
+        run_id = store.create_run("quick", None, {}, {}, None).id
+        assert store.leave_to(run_id, DEAD).status is RunStatus.INTERRUPTED
+        assert [run.id for run in store.runs(status=RunStatus.INTERRUPTED)] == [run_id]
+        assert [run.id for run in store.runs(status=RunStatus.CREATED)] == [waiting]
+        assert store.claim(run_id, this_process()).status is RunStatus.RUNNING
+
+    def test_only_a_run_that_may_be_claimed_is_left_to_a_process(self, store: Store) -> None:
+        run_id = new_run(store)
+        with pytest.raises(RunInUse):
+            store.leave_to(run_id, ELSEWHERE)
+        store.finish(run_id, RunStatus.STOPPED, "why")
+        left = store.leave_to(run_id, this_process())
+        assert (left.status, left.error, left.finished_at) == (RunStatus.CREATED, None, None)
+        store.finish(run_id, RunStatus.FINISHED)
+        with pytest.raises(RunEnded):
+            store.leave_to(run_id, this_process())
 
     def test_of_many_claims_at_once_one_succeeds(self, store: Store) -> None:
         run_id = new_run(store, DEAD)
@@ -365,7 +438,8 @@ class TestMeasurements:
             store.samples(none.id)
 
     @pytest.mark.parametrize(
-        ("samples", "resources"), [(None, b"r"), (b"s", None), (None, b""), (b"s", os.urandom(9))]
+        ("samples", "resources"),
+        [(None, b"r"), (b"s", None), (None, b""), (b"s", bytes(range(247, 256)))],
     )
     def test_resources_are_kept_beside_samples_and_without_them(
         self, store: Store, samples: bytes | None, resources: bytes | None
@@ -575,7 +649,7 @@ class TestOpening:
     ) -> None:
         with open_store(store_url, default_folder=tmp_path) as store:
             sql(store, "DROP TABLE store_revision")
-        with pytest.raises(StoreUnreadable, match="of another program: it holds measurements"):
+        with pytest.raises(StoreUnreadable, match="program: it holds aggregates, measurements"):
             open_store(store_url, default_folder=tmp_path)
 
     def test_a_closed_store_says_so(self, store: Store) -> None:

@@ -73,6 +73,7 @@ def test_a_store_of_the_first_revision_loses_nothing(first_store: str, tmp_path:
         run = store.run("latest")
         assert (run.id, run.label, run.status) == (RUN_ID, "from then", RunStatus.STOPPED)
         assert (run.request, run.environment) == ({"slo": "p95<0.1"}, {"cpus": 2})
+        assert run.progress is None
         assert store.measurements(RUN_ID) == tuple(
             StoredMeasurement(
                 id=number,

@@ -144,6 +144,7 @@ def test_what_it_remembers_is_bounded():
     assert known["forgotten"] == 3
 
 
+@pytest.mark.alone
 def test_beyond_the_cliff_services_take_longer():
     with serving(servers=8, service="det:0.3", cliff="2:2") as (port, _):
         with ThreadPoolExecutor(5) as users:
@@ -152,6 +153,7 @@ def test_beyond_the_cliff_services_take_longer():
     assert taken_s == pytest.approx([0.3, 0.3, 0.6, 0.6, 0.6], abs=1e-6)
 
 
+@pytest.mark.alone
 def test_service_times_drift_from_the_start_or_the_last_reset():
     def grown(known, since_s):
         """Service time over what the law says, and what the drift says: 100 % in a second."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from loadtests.arrivals import due_times
-from loadtests.ladder import Evidence
 from loadtests.measurement import (
     Load,
     RunFacts,
@@ -17,6 +16,7 @@ from loadtests.measurement import (
     summarise_closed,
     summarise_open,
 )
+from loadtests.modes.ladder import Evidence
 from loadtests.queueing import sojourns
 from loadtests.runner import Progress
 from loadtests.samples import RECORD, Outcome, Samples
@@ -105,7 +105,11 @@ class SimulatedServer:
         for now in np.arange(TICK_S, step.duration_s, TICK_S):
             recorded, sent = int(np.sum(done <= now)), int(np.sum(due <= now))
             read = records[done <= now]
-            progress = Progress(float(now), recorded, sent - recorded, 0, lambda read=read: read)
+            streams = self.as_samples(read).streams
+            progress = Progress(
+                float(now), recorded, sent - recorded, 0,
+                lambda read=read: read, lambda streams=streams: streams,
+            )  # fmt: skip
             reason = watch(progress)
             if reason is not None:
                 end_s = float(now)
@@ -114,7 +118,7 @@ class SimulatedServer:
         late = kept["done_us"] > (end_s + DRAIN_S) * 1e6
         if reason is not None:
             kept["outcome"][late] = Outcome.UNFINISHED
-        samples = Samples(kept)
+        samples = self.as_samples(kept)
         load = Load(
             loop="open",
             rate_rps=step.rate_rps,
@@ -134,7 +138,11 @@ class SimulatedServer:
         refused = np.random.default_rng([self.seed, key, 1]).random(len(sent)) < self.failing
         records["status"] = np.where(refused, 500, 200)
         records["outcome"] = np.where(refused, Outcome.REFUSED, Outcome.SUCCEEDED)
-        return Samples(records[np.argsort(records["due_us"], kind="stable")])
+        return self.as_samples(records[np.argsort(records["due_us"], kind="stable")])
+
+    def as_samples(self, records):
+        """With streams, of a server that has some."""
+        return Samples(records)
 
     def _facts(self, samples, load, elapsed_s, due, *, over_saturated=False, reason=None):
         in_flight_s = float(np.sum(samples.records["done_us"] - samples.records["sent_us"])) / 1e6

@@ -10,18 +10,17 @@ import pytest
 from scipy.optimize import brentq
 from simulated_queue import SimulatedServer
 
-from loadtests.capacity import (
+from loadtests.errors import InvalidMeasurement
+from loadtests.measurement import Interval, Quantile
+from loadtests.modes.capacity import (
     Capacity,
     SearchSettings,
     conclude,
     next_step,
-    tightest,
 )
-from loadtests.errors import InvalidMeasurement
-from loadtests.ladder import Evidence, service_model
-from loadtests.measurement import Interval, Quantile
+from loadtests.modes.ladder import Evidence, service_model
 from loadtests.queueing import mmc_sojourn_quantile
-from loadtests.slo import parse_slo
+from loadtests.slo import parse_slo, tightest
 from loadtests.steps import ClosedStep, OpenStep
 from loadtests.validity import Status, Validity
 
@@ -296,9 +295,27 @@ def test_a_run_that_decided_nothing_is_not_asked_for_again(ladder_and_run):
         assert 0 < step.rate_rps < 120
         asked.append(step.rate_rps)
         history += (with_p95(run, step.rate_rps, 0.02, 0.025, 0.04),)
-    assert asked == [120, 60, 90, 105]
+    assert asked == [120, 90, 105, 112.5]
     assert (step.low_rps, step.high_rps) == (0, 120)
-    assert step.rate_rps == pytest.approx(112.5)
+    assert step.rate_rps == pytest.approx(116.25)
+
+
+def test_a_run_far_over_the_limit_is_gone_on_from_even_where_it_decided_nothing(ladder_and_run):
+    """Its interval reaches below 30 ms: it missed nothing surely, and confirms nothing either."""
+    slo, ladder, run = ladder_and_run
+    modelled = conclude(ladder, slo, SETTINGS)
+    rate_rps = 0.95 * modelled.rate_rps
+    doubtful = with_p95(run, rate_rps, 0.02, 0.07, 0.2)
+    step = next_step((*ladder, doubtful), slo, SETTINGS)
+    assert step.rate_rps == pytest.approx(0.75 * rate_rps)
+    alone = conclude((*ladder, doubtful), slo, SETTINGS)
+    assert alone.basis == "model"
+    assert (alone.low_rps, alone.high_rps) == (0, modelled.high_rps)
+    assert alone.rate_rps <= rate_rps
+    met = with_p95(run, step.rate_rps, 0.01, 0.015, 0.02)
+    assert step.rate_rps < next_step((*ladder, doubtful, met), slo, SETTINGS).rate_rps < rate_rps
+    barely_over = with_p95(run, rate_rps, 0.02, 0.035, 0.2)
+    assert conclude((*ladder, barely_over), slo, SETTINGS).rate_rps == modelled.rate_rps
 
 
 def test_an_undecided_run_leans_to_the_side_of_its_estimate(ladder_and_run):

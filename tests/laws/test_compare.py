@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from loadtests.bootstrap import block_weights, interval, resampled_quantiles, resampled_sums
-from loadtests.compare import CompareSettings, CompareVerdict, Comparison, compare
+from loadtests.modes.bootstrap import block_weights, interval, resampled_quantiles, resampled_sums
+from loadtests.modes.compare import CompareSettings, CompareVerdict, Comparison, compare
 from loadtests.queueing import sojourns
 from loadtests.samples import RECORD, Outcome, Samples
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loadtests.drift import MemorySeries, SoakSettings, TrendVerdict, judge_soak
+from loadtests.modes.drift import MemorySeries, SoakSettings, TrendVerdict, judge_soak
 from loadtests.queueing import sojourns
 from loadtests.samples import RECORD, Outcome, Samples
 

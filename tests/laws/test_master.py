@@ -76,6 +76,7 @@ def conducted(folder, answer, workers, due=6, machine=None):
         "timeout_s": 1.0,
         "drain_s": 2.0,
         "cores": None,
+        "delivery": "whole",
         "samples_file": str(folder / "samples"),
         "arrays_file": str(arrays),
     }
@@ -119,6 +120,7 @@ def diligent(skip=()):
                                 "job": data["job"],
                                 "sequence": number,
                                 "records": record.tobytes(),
+                                "streams": b"",
                                 "figures": figures(number + 1),
                             },
                         )

@@ -8,8 +8,8 @@ import pytest
 from simulated_queue import SimulatedServer
 
 from loadtests.errors import InvalidMeasurement
-from loadtests.ladder import LadderSettings
-from loadtests.offline import OfflineResult, OfflineSettings, next_step
+from loadtests.modes.ladder import LadderSettings
+from loadtests.modes.offline import OfflineResult, OfflineSettings, next_step
 from loadtests.steps import ClosedStep, UsersStep
 
 SETTINGS = OfflineSettings(ladder=LadderSettings(rung_s=2.0), sustained_s=10.0)

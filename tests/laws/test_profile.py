@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from simulated_queue import SimulatedServer
 
-from loadtests.capacity import Evidence
 from loadtests.errors import UsageError
-from loadtests.ladder import LadderSettings
 from loadtests.measurement import Interval, Quantile
-from loadtests.profile import LoadCurve, ProfileSettings, next_step
+from loadtests.modes.capacity import Evidence
+from loadtests.modes.ladder import LadderSettings
+from loadtests.modes.profile import LoadCurve, ProfileSettings, next_step
 from loadtests.queueing import mmc_sojourn_quantile
 from loadtests.slo import LatencyObjective
 from loadtests.steps import ClosedStep, OpenStep

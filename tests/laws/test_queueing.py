@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.measurement import BATCHES
+from loadtests.intervals import BATCHES
 from loadtests.queueing import (
     LatencyCurve,
+    Queue,
     latency_curve,
     mmc_sojourn_quantile,
     sojourns,
@@ -29,7 +30,7 @@ def queue(utilization, count, seed, *, servers=1):
 @pytest.fixture(scope="module")
 def curve():
     service_s = np.random.default_rng(1).lognormal(-4, 0.5, 500)
-    return latency_curve(service_s, 3, QUANTILES, seed=2, customers=1500)
+    return latency_curve(service_s, Queue(3), QUANTILES, seed=2, customers=1500)
 
 
 def test_latency_never_falls_as_load_rises(curve):
@@ -57,7 +58,7 @@ def test_at_saturation_latency_has_no_bound(curve):
 def test_the_same_seed_gives_the_same_curve():
     service_s = np.random.default_rng(1).exponential(0.01, 100)
     one, other, another = (
-        latency_curve(service_s, 2, (0.9,), seed=seed, customers=300) for seed in (3, 3, 4)
+        latency_curve(service_s, Queue(2), (0.9,), seed=seed, customers=300) for seed in (3, 3, 4)
     )
     assert np.array_equal(one.sojourns, other.sojourns)
     assert not np.array_equal(one.sojourns, another.sojourns)
@@ -67,7 +68,8 @@ def test_a_curve_has_no_unit():
     """Twice the service times, the same curve in mean service times."""
     service_s = np.random.default_rng(1).exponential(0.01, 100)
     slow, fast = (
-        latency_curve(service_s * scale, 2, (0.9,), seed=3, customers=300) for scale in (2, 1)
+        latency_curve(service_s * scale, Queue(2), (0.9,), seed=3, customers=300)
+        for scale in (2, 1)
     )
     assert slow.sojourns == pytest.approx(fast.sojourns)
 
@@ -77,7 +79,9 @@ def test_fewer_measured_times_leave_more_open():
     rng = np.random.default_rng(5)
 
     def spread(count):
-        drawn = latency_curve(rng.exponential(size=count), 1, (0.95,), seed=1, replications=24)
+        drawn = latency_curve(
+            rng.exponential(size=count), Queue(1), (0.95,), seed=1, replications=24
+        )
         found = drawn.largest_utilization(0.95, 6.0) / drawn.mean_factors
         return found.std() / found.mean()
 
@@ -90,7 +94,7 @@ rising = st.lists(st.floats(0.01, 5), min_size=2, max_size=30).map(np.cumsum)
 @given(rising, st.floats(0, 1))
 def test_the_largest_utilization_is_the_inverse_of_the_curve(values, where):
     grid = np.linspace(0.05, 0.95, len(values))
-    planted = LatencyCurve(1, (0.9,), grid, values[None, None, :], np.ones(1))
+    planted = LatencyCurve(Queue(), (0.9,), grid, values[None, None, :], np.ones(1))
     limit = values[0] + where * (values[-1] - values[0])
     found = planted.largest_utilization(0.9, limit)
     assert found.shape == (1,)
@@ -100,7 +104,7 @@ def test_the_largest_utilization_is_the_inverse_of_the_curve(values, where):
 @given(rising, st.floats(0, 200), st.floats(0, 200))
 def test_a_looser_limit_allows_no_lower_load(values, one, other):
     grid = np.linspace(0.05, 0.95, len(values))
-    planted = LatencyCurve(1, (0.9,), grid, values[None, None, :], np.ones(1))
+    planted = LatencyCurve(Queue(), (0.9,), grid, values[None, None, :], np.ones(1))
     strict, loose = sorted((one, other))
     allowed = [float(planted.largest_utilization(0.9, limit)[0]) for limit in (strict, loose)]
     assert 0 <= allowed[0] <= allowed[1] <= 0.95

@@ -86,8 +86,8 @@ def test_a_count_that_does_not_fit_is_refused():
 
 def test_samples_of_a_newer_version_are_refused_with_the_way_out():
     data = bytearray(sequence(*OUTCOMES).encode())
-    data[4] = 3
-    with pytest.raises(LoadTestError, match="format 3") as caught:
+    data[4] = 4
+    with pytest.raises(LoadTestError, match="format 4") as caught:
         Samples.decode(bytes(data))
     assert "upgrade" in (caught.value.hint or "")
 

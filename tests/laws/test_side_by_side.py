@@ -8,7 +8,7 @@ from scipy.stats import binomtest, kstest
 
 from loadtests.arrivals import due_times
 from loadtests.errors import UsageError
-from loadtests.side_by_side import Split, assigned
+from loadtests.modes.side_by_side import Split, assigned
 from loadtests.traffic import Steady
 
 SURELY = 1e-6  # a chance so small that it happens to nobody

@@ -8,11 +8,17 @@ from loadtests.errors import UsageError
 from loadtests.slo import (
     Bound,
     ErrorRateObjective,
+    GoodputObjective,
     LatencyObjective,
+    Limit,
     Slo,
+    TokenObjective,
     Verdict,
+    claimed_quantile,
     judge,
+    judge_least,
     parse_slo,
+    request_limits,
 )
 
 quantiles = st.floats(0, 1, exclude_min=True, exclude_max=True)
@@ -23,10 +29,24 @@ finite = st.floats(-1e9, 1e9)
 
 def slos():
     latency = st.builds(LatencyObjective, quantiles, limits_s)
+    tokens = st.builds(
+        TokenObjective, st.sampled_from(["ttft", "tpot", "itl"]), quantiles, limits_s
+    )
     errors = st.builds(ErrorRateObjective, ratios)
     return st.builds(
-        lambda first, more: Slo((first, *more)), latency, st.lists(latency | errors, max_size=3)
+        with_goodput,
+        latency | tokens,
+        st.lists(latency | tokens | errors, max_size=3),
+        st.none() | ratios,
     )
+
+
+def with_goodput(first, more, least_ratio):
+    objectives = (first, *more)
+    limits = request_limits(objectives)
+    if least_ratio is not None and limits:
+        objectives += (GoodputObjective(least_ratio, limits),)
+    return Slo(objectives)
 
 
 @given(slos())
@@ -153,3 +173,65 @@ def test_a_looser_limit_is_never_judged_worse(one, two, three, limit, slack):
     strict = judge(Bound(value, low, high), limit)
     loose = judge(Bound(value, low, high), limit + slack)
     assert order.index(loose) >= order.index(strict)
+
+
+@pytest.mark.parametrize(
+    ("text", "objective"),
+    [
+        ("p95_ttft<300ms", TokenObjective("ttft", 0.95, 0.3)),
+        ("P99.9_ITL <= 50 ms", TokenObjective("itl", 0.999, 0.05)),
+        ("p50_tpot<1s", TokenObjective("tpot", 0.5, 1.0)),
+    ],
+)
+def test_an_objective_of_tokens_is_read(text, objective):
+    assert parse_slo(text).tokens == parse_slo(text).objectives == (objective,)
+
+
+@pytest.mark.parametrize("text", ["p95_ttfb<1s", "p95 ttft<1s", "ttft<1s", "p95_<1s", "p95_itl<1"])
+def test_what_is_no_objective_of_tokens_is_refused(text):
+    with pytest.raises(UsageError, match="not understood"):
+        parse_slo(text)
+
+
+def test_goodput_is_within_the_limits_of_the_other_objectives():
+    """Of a figure with several the one that speaks of most requests; a gap is of no request."""
+    slo = parse_slo("p50<20ms, p99<100ms, goodput>=95%, p95_ttft<30ms, p99_itl<5ms")
+    assert slo.goodput == GoodputObjective(0.95, (Limit("latency", 0.1), Limit("ttft", 0.03)))
+    assert slo.text.split(", ")[2] == "goodput>95%"
+    assert parse_slo("p95<1s").goodput is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("p99_itl<5ms, goodput>90%", "limits"),
+        ("p99<5ms, goodput>100%", "share"),
+        ("p99<5ms, goodput>0", "share"),
+        ("p99<5ms, goodput<90%", "not understood"),
+        ("goodput>90%", "limits"),
+    ],
+)
+def test_a_goodput_of_nothing_is_refused(text, reason):
+    with pytest.raises(UsageError, match=reason):
+        parse_slo(text)
+
+
+def test_a_goodput_of_other_limits_is_no_part_of_an_slo():
+    with pytest.raises(ValueError, match="other limits"):
+        Slo((LatencyObjective(0.95, 1.0), GoodputObjective(0.9, (Limit("latency", 2.0),))))
+
+
+def test_what_is_claimed_is_the_highest_quantile_of_requests():
+    slo = parse_slo("p99.9_itl<1s, p90<1s, p95_ttft<1s, error_rate<1%")
+    assert claimed_quantile(slo.objectives) == 0.95
+    assert claimed_quantile(parse_slo("p99_itl<1s").objectives) == 0.95
+
+
+@given(finite, st.none() | finite, st.none() | finite, finite)
+def test_at_least_is_at_most_seen_from_the_other_side(value, low, high, least):
+    turned = Bound(-value, None if high is None else -high, None if low is None else -low)
+    assert judge_least(Bound(value, low, high), least) is judge(turned, -least)
+
+
+def test_nothing_known_is_at_least_nothing():
+    assert judge_least(Bound(None, None, None), 0.1) is Verdict.UNKNOWN

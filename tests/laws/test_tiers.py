@@ -5,13 +5,13 @@ from functools import cache
 import pytest
 from simulated_queue import SimulatedServer
 
-from loadtests import capacity
-from loadtests.capacity import Capacity, SearchSettings
 from loadtests.errors import UsageError
+from loadtests.modes import capacity
+from loadtests.modes.capacity import Capacity, SearchSettings
+from loadtests.modes.tiers import Tier, conclude, next_step, objectives_of, watched
 from loadtests.queueing import mmc_sojourn_quantile
 from loadtests.slo import parse_slo
 from loadtests.steps import ClosedStep, OpenStep
-from loadtests.tiers import Tier, conclude, next_step, objectives_of, watched
 
 SETTINGS = SearchSettings(seed=7)
 GOLD, SILVER, BRONZE = (

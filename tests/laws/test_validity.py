@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.host_change import HostChange, host_change
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.validity import (
     Fault,
@@ -73,6 +74,11 @@ SPOILT = [
         evidence(generator=generator(busy=0.8)), "generator", Status.INVALID, id="generator busy"
     ),
     pytest.param(evidence(neighbour_share=0.2), "neighbours", Status.INVALID, id="neighbours"),
+    pytest.param(evidence(host=HostChange(1.2)), "host", Status.INVALID, id="a slower host"),
+    pytest.param(evidence(host=HostChange(0.8)), "host", Status.INVALID, id="a faster host"),
+    pytest.param(
+        evidence(host=HostChange(1.5, 0.4)), "host", Status.INVALID, id="much slower, half felt"
+    ),
     pytest.param(
         evidence(generator=generator(counted=1.1)), "little", Status.INVALID, id="samples lost"
     ),
@@ -105,6 +111,9 @@ ALMOST_SPOILT = [
     pytest.param(evidence(generator=generator(busy=0.7)), id="generator at 70 %"),
     pytest.param(evidence(neighbour_share=0.05), id="a quiet neighbour"),
     pytest.param(evidence(neighbour_share=None), id="neighbours not knowable"),
+    pytest.param(evidence(host=HostChange(1.1)), id="10 % slower"),
+    pytest.param(evidence(host=HostChange(1.5, 0.2)), id="half as slow again, hardly felt"),
+    pytest.param(evidence(host=None), id="speed not knowable"),
     pytest.param(evidence(generator=generator(counted=1.03)), id="3 % off"),
     pytest.param(evidence(quantile=0.99), id="10 in the tail"),
     pytest.param(evidence(steady=Samples(samples().records[300:])), id="30 % cut"),
@@ -114,6 +123,32 @@ ALMOST_SPOILT = [
 @pytest.mark.parametrize("almost", ALMOST_SPOILT)
 def test_what_is_almost_spoilt_is_valid(almost):
     assert check_open(almost).status is Status.VALID
+
+
+SLOWED = 1.5
+
+
+def felt(used_s, *, latency_us=10_000, rate_ratio=1.0):
+    """Of 1,000 requests in 10 s, each of 10 ms, of a server that used so many CPU-seconds."""
+    return host_change(SLOWED, samples(latency_us=latency_us), used_s, 10 / rate_ratio).felt
+
+
+def test_a_server_that_works_all_its_time_feels_all_of_it():
+    assert felt(10.0) == felt(None) == SLOWED  # 10 ms of work in each request of 10 ms
+
+
+def test_one_that_waits_feels_as_little_as_it_works():
+    assert felt(0.5) == pytest.approx(1 + (SLOWED - 1) * 0.05, rel=0.01)
+
+
+def test_one_at_its_end_feels_all_of_it_however_long_requests_wait_for_it():
+    """1 CPU-second in one second, whatever share 1 ms is of a request's 10."""
+    assert felt(1.0, rate_ratio=10) == SLOWED
+
+
+@given(st.floats(0.01, 20), st.floats(1, 1.9))
+def test_more_work_never_feels_less(used_s, times):
+    assert 1 <= felt(used_s) <= felt(used_s * times) <= SLOWED
 
 
 def test_one_late_request_in_a_hundred_is_not_the_run():
@@ -185,6 +220,13 @@ def test_a_closed_loop_needs_answers_a_free_generator_and_no_neighbours():
     assert faults(check_closed(taken, generator(taken, busy=0.9))) == {"generator": Status.INVALID}
     found = check_closed(taken, generator(taken), 0.3)
     assert faults(found) == {"neighbours": Status.INVALID}
+
+
+def test_a_server_that_refuses_all_claims_no_speed_that_a_busy_generator_could_spoil():
+    refused = samples()
+    refused.records["outcome"], refused.records["status"] = Outcome.REFUSED, 400
+    found = check_closed(refused, generator(refused, busy=0.9), 0.3, 1.5)
+    assert faults(found) == {"samples": Status.INCONCLUSIVE}
 
 
 def test_a_generator_that_ran_for_no_time_was_not_busy():

@@ -132,6 +132,7 @@ def test_a_stall_is_seen_by_everyone_who_was_due_in_it(engine):
         assert np.quantile(closed.samples.service_s, 0.99) < 0.1, "the closed loop omits them"
 
 
+@pytest.mark.beside
 def test_refusals_are_counted_as_the_server_counts_them(engine):
     with serving(servers=2, service="det:0.002", error_rate=0.2, seed=4) as served:
         job = open_job(200, 1)
@@ -205,6 +206,7 @@ def test_an_idle_connection_that_the_server_closed_is_opened_again(engine):
     assert run.samples.succeeded == 4
 
 
+@pytest.mark.beside
 def test_a_request_that_finds_every_connection_busy_is_dropped_and_counted(engine):
     """Two connections to a server that answers 20 a second, asked for 100."""
     with serving(servers=1, service="det:0.05") as served:
@@ -218,6 +220,7 @@ def test_a_request_that_finds_every_connection_busy_is_dropped_and_counted(engin
     assert np.all(np.isinf(run.samples.latency_s[~run.samples.is_sent]))
 
 
+@pytest.mark.beside
 def test_requests_due_at_the_same_instant_share_the_connections_there_are(engine):
     with serving(servers=64, service="det:0.02") as served:
         job = OpenJob(np.zeros(40), np.zeros(40, np.uint16))
@@ -267,6 +270,7 @@ def test_a_stopped_run_keeps_what_it_has_measured(engine):
         assert records.dtype == RECORD
 
 
+@pytest.mark.beside
 def test_what_a_stopped_run_leaves_unanswered_is_unfinished(engine):
     with serving(servers=64, service="det:8") as served:
         job = open_job(50, 10)
@@ -361,6 +365,7 @@ def test_each_request_goes_to_the_variant_that_the_schedule_names(engine):
     assert run.samples.of_variant(1).succeeded == 9
 
 
+@pytest.mark.beside
 def test_each_payload_carries_its_own_content_type(engine):
     scribe = Scribe()
     workload = Workload(
@@ -377,6 +382,7 @@ def test_each_payload_carries_its_own_content_type(engine):
     ]
 
 
+@pytest.mark.beside
 def test_an_answer_sent_before_all_was_read_is_an_answer(engine):
     """A server may refuse a large body by its head, and close."""
 
@@ -399,6 +405,7 @@ def test_an_answer_sent_before_all_was_read_is_an_answer(engine):
     assert run.samples.records["outcome"].tolist() == [Outcome.REFUSED]
 
 
+@pytest.mark.beside
 def test_one_engine_takes_one_job_after_another(engine):
     with serving(servers=4, service="det:0.002") as first, serving(servers=4) as second:
         for number, served in enumerate((first, second, first)):
@@ -409,6 +416,7 @@ def test_one_engine_takes_one_job_after_another(engine):
             assert len(served.truth()) == run.samples.succeeded == len(job.due_s)
 
 
+@pytest.mark.beside
 def test_time_in_flight_counted_apart_is_the_sum_over_the_samples(engine):
     """Little's law, on which a validity check stands."""
     with serving(servers=4, service="exp:0.01", error_rate=0.1) as served:
@@ -419,6 +427,7 @@ def test_time_in_flight_counted_apart_is_the_sum_over_the_samples(engine):
     assert 0 < run.generator.cpu_s < run.generator.wall_s
 
 
+@pytest.mark.beside
 def test_the_memory_of_a_generator_does_not_grow_with_what_it_has_sent(engine):
     """Kept in memory, 30,000 samples would be 1.4 MB."""
     generator, seen = psutil.Process(engine._process.pid), []
@@ -435,6 +444,7 @@ def test_the_memory_of_a_generator_does_not_grow_with_what_it_has_sent(engine):
     assert max(settled) - settled[0] < 0.5e6
 
 
+@pytest.mark.beside
 def test_a_killed_engine_is_told_and_leaves_nothing(tmp_path):
     journal = Journal(tmp_path / "journal")
 
@@ -451,6 +461,7 @@ def test_a_killed_engine_is_told_and_leaves_nothing(tmp_path):
     assert not list((tmp_path / "journal").glob("*.json"))
 
 
+@pytest.mark.beside
 def test_an_engine_ends_with_its_context_even_in_the_middle_of_a_job(tmp_path):
     journal = Journal(tmp_path / "journal")
 
@@ -464,6 +475,7 @@ def test_an_engine_ends_with_its_context_even_in_the_middle_of_a_job(tmp_path):
         assert not psutil.pid_exists(engine._process.pid)
 
 
+@pytest.mark.beside
 def test_an_engine_that_cannot_start_says_why(tmp_path, monkeypatch):
     """The reason is the last line that the process wrote."""
     (tmp_path / "locust.py").write_text("raise RuntimeError('no load today')")

@@ -106,6 +106,7 @@ def test_priority_is_real_time_where_that_is_permitted_and_given_back(journal):
         assert os.sched_getscheduler(demo.process.pid) == os.SCHED_OTHER
 
 
+@pytest.mark.beside
 def test_a_demo_server_lasts_as_long_as_it_is_wanted(journal):
     core = min(os.sched_getaffinity(0))
     with serving(DemoServer(service="det:0.001"), journal, (core,)) as demo:
@@ -116,6 +117,7 @@ def test_a_demo_server_lasts_as_long_as_it_is_wanted(journal):
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.beside
 def test_a_demo_server_that_cannot_start_says_why(journal):
     with (
         pytest.raises(TargetExited, match="No such file"),
@@ -124,6 +126,7 @@ def test_a_demo_server_that_cannot_start_says_why(journal):
         pass
 
 
+@pytest.mark.beside
 def test_many_clients_at_once_all_find_themselves_in_the_truth(journal):
     """5,000 requests over twenty connections, as fast as they are answered."""
     with serving(DemoServer(servers=64, service="det:0.0005"), journal) as demo:

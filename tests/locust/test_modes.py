@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from loadtests.compare import CompareVerdict
 from loadtests.demo_server import DemoServer
 from loadtests.demo_server.theory import capacity_rps
-from loadtests.drift import TrendVerdict
 from loadtests.journal import Journal
+from loadtests.modes.compare import CompareVerdict
+from loadtests.modes.drift import TrendVerdict
 from loadtests.slo import Verdict
 from pricing import load_book
 from recommender.loadtest.building import build_report
@@ -50,7 +50,7 @@ def answer_of(place, server, *, slo="p95<20ms, error_rate<1%", **scenario):
         workplace = Workplace(
             store, journal, load_book(), SpeedPrior.bundled(), place / "cache", lambda *_: None
         )
-        for _ in range(3):
+        for _ in range(5):
             run_id = run_loadtest(plan, place, workplace)
             (test,) = build_report(store, store.run(run_id), workplace.book).tests
             if test.answer is not None:

@@ -204,6 +204,7 @@ def test_a_worker_that_falls_silent_is_lost_too(tmp_path):
     assert not held.is_running()
 
 
+@pytest.mark.beside
 def test_without_a_master_the_engine_fails_and_nothing_is_left(tmp_path):
     def kill(_):
         os.kill(engine._process.pid, signal.SIGKILL)
@@ -230,6 +231,7 @@ with Engine(folder / "work", Journal(folder / "journal"), Workers(local=2)) as e
 """
 
 
+@pytest.mark.beside
 def test_nothing_outlives_whoever_started_it(tmp_path):
     """Killed, it can clean up nothing: its generators end because it is gone."""
     with subprocess.Popen(
@@ -289,6 +291,7 @@ def test_a_worker_started_elsewhere_takes_its_share(tmp_path):
     assert any("2 of 2" in line for line in told)
 
 
+@pytest.mark.beside
 def test_workers_that_do_not_come_are_told_how_to_be_started(tmp_path):
     with pytest.raises(EngineFailed, match="0 of 1") as caught:
         Engine(
@@ -320,6 +323,7 @@ Environment().create_master_runner("127.0.0.1", int(sys.argv[1])).greenlet.join(
 """
 
 
+@pytest.mark.beside
 def test_a_worker_of_ours_is_none_for_stock_locust():
     port = free_port()
     code = (PROGRAM, "worker", "127.0.0.1", port, "ours", 30)
@@ -328,6 +332,7 @@ def test_a_worker_of_ours_is_none_for_stock_locust():
         assert "no load test of this program" in ours.stdout.read()
 
 
+@pytest.mark.beside
 def test_a_port_that_is_taken_is_named(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -336,6 +341,7 @@ def test_a_port_that_is_taken_is_named(tmp_path):
             engine.__enter__()
 
 
+@pytest.mark.beside
 def test_a_worker_without_a_master_says_so():
     arguments = ("--master", "127.0.0.1", "--port", str(free_port()), "--wait-s", "1")
     ended = subprocess.run(

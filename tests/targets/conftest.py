@@ -9,6 +9,8 @@ import pytest
 from loadtests.journal import Journal
 from loadtests.targets import ProcessSpec, ProcessTarget, Sizing, capabilities
 
+sys.path.insert(0, str(Path(__file__).parent))  # for fleets.py and sending.py
+
 SERVER = '''
 import http.server, os, signal, subprocess, sys, time
 

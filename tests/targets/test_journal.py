@@ -13,6 +13,8 @@ from loadtests.errors import LoadTestError
 from loadtests.journal import Entry, Journal, Kind
 from loadtests.targets.processes import ProcessIdentity
 
+pytestmark = pytest.mark.beside
+
 TEXT = st.text(max_size=10)
 IDENTITIES = st.builds(
     ProcessIdentity, st.integers(1, 1 << 22), st.integers(0, 1 << 62), TEXT, TEXT

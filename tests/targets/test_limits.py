@@ -11,6 +11,8 @@ from loadtests.targets.control_groups import Bounds, folder_of, mounts, own_grou
 from loadtests.targets.limits import Capabilities, Size, enforcement
 from loadtests.targets.protocol import Sizing
 
+pytestmark = pytest.mark.beside
+
 FOUR = Capabilities(cores=(0, 1, 2, 3), memory_total_gib=8.0, groups=None)
 WITH_GROUPS = Capabilities((0, 1, 2, 3), 8.0, GroupsV2(Path("/nowhere"), ("cpu", "memory")))
 

@@ -11,6 +11,8 @@ from loadtests.journal import Journal, Kind
 from loadtests.targets import capabilities
 from loadtests.targets.processes import descendants, is_living
 
+pytestmark = pytest.mark.beside
+
 RECOMMENDER = """
 import sys, time
 from pathlib import Path

@@ -15,8 +15,11 @@ from loadtests.errors import (
     TargetUnreachable,
     UsageError,
 )
+from loadtests.monitor import busy_s_by_core
 from loadtests.targets import ProcessSpec, Sizing, exchange, running, try_payload
 from loadtests.targets.processes import ProcessIdentity, is_living, with_token
+
+pytestmark = pytest.mark.beside
 
 TEXT = "text/plain"
 
@@ -273,6 +276,7 @@ def test_cpu_seconds_are_counted_without_control_groups(make_target, verb):
         assert target.usage().source == "process tree"
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.usefixtures("needs_quota")
 def test_half_a_vcpu_gets_half_the_cpu(make_target):
@@ -286,6 +290,24 @@ def test_half_a_vcpu_gets_half_the_cpu(make_target):
         ratio = used_s / (time.perf_counter() - begun)
         assert ratio < 0.56  # a busy machine may give less, the quota never more
         assert target.usage().throttled_s > 0.2
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+@pytest.mark.usefixtures("needs_quota")
+@pytest.mark.parametrize("vcpus", [0.25, 0.5, 0.75])
+def test_what_a_quota_holds_back_does_not_pass_for_a_neighbour(make_target, vcpus):
+    """By the kernel's ticks its core is busier than it is by 5 to 20 %, every time."""
+    with running(target := make_target(sizing=Sizing(vcpus=vcpus))):
+        (core,) = target.describe().limits.cores
+
+        def others_ratio():
+            begun, busy_s = time.perf_counter(), busy_s_by_core()[core]
+            used_s = burned_s(target, "burn")
+            others_s = busy_s_by_core()[core] - busy_s - used_s
+            return others_s / (time.perf_counter() - begun)
+
+        assert abs(min((others_ratio() for _ in range(3)), key=abs)) < 0.04
 
 
 def test_memory_in_use_is_seen_and_its_peak_kept(make_target):

@@ -6,22 +6,24 @@ import subprocess
 import sys
 import time
 import types
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.accelerators.trace import ReplayedNvml, read_trace
 from loadtests.errors import LoadTestError
 from loadtests.monitor import HostSpeed, busy_s_by_core, host_speed
-from loadtests.resources import Level, ResourceMonitor, ResourceSeries
+from loadtests.resources import ResourceMonitor, ResourceSeries
 from loadtests.resources.thinning import Column, halved, largest, last, mean
 from loadtests.targets.processes import cpu_s, is_living, memory_bytes
 from loadtests.targets.protocol import Usage
 
 BURNS_HALF = """
 import time
-import types
 while True:
     begun = time.process_time()
     while time.process_time() - begun < 0.05:
@@ -30,7 +32,6 @@ while True:
 """
 GROWS = """
 import time
-import types
 held = []
 for step in range(100):
     held.append(bytearray(b"x" * (16 << 20)))
@@ -381,72 +382,104 @@ def test_slower_is_more_cpu_seconds_for_the_same_work():
     assert HostSpeed(0.011, 5.0).slower_than(HostSpeed(0.010, 1.0)) == pytest.approx(1.1)
 
 
-def test_the_busy_time_of_a_core_counts_steal_and_leaves_out_idle_and_guests(tmp_path):
-    stat = tmp_path / "stat"
-    stat.write_text(
-        "cpu  9 9 9 9 9 9 9 9 9 9\n"
-        "cpu0 100 20 30 7000 500 1 2 3 40 5\n"
-        "cpu1 1 0 0 0 0 0 0 0 0 0\n"
-        "ctxt 5\n"
-    )
+def test_a_core_is_busy_when_it_is_not_idle_whoever_runs(tmp_path, monkeypatch):
     ticks = os.sysconf("SC_CLK_TCK")
-    assert busy_s_by_core(stat) == {0: 156 / ticks, 1: 1 / ticks}
+
+    def busy_s(now_s, idle_s, iowait_s):
+        stat = tmp_path / "stat"
+        idle, iowait = (round(each * ticks) for each in (idle_s, iowait_s))
+        stat.write_text(
+            f"cpu  9 9 9 9 9 9 9 9 9 9\ncpu1 100 20 30 {idle} {iowait} 1 2 3 40 5\nctxt 5\n"
+        )
+        monkeypatch.setattr(time, "monotonic", lambda: now_s)
+        return busy_s_by_core(stat)
+
+    before, after = busy_s(100.0, 70.0, 5.0), busy_s(110.0, 73.0, 6.5)
+    assert after.keys() == {1}
+    assert after[1] - before[1] == pytest.approx(10 - 3 - 1.5)
 
 
-class TwoGpus(types.ModuleType):
-    """NVML as far as it is asked, since the machine under test has no GPU."""
+def replayed(name):
+    return ReplayedNvml(read_trace(Path(__file__).parents[1] / "data" / f"nvml-{name}.json"))
 
-    NVMLError = OSError
 
-    def __init__(self):
-        super().__init__("pynvml")
-        self.is_open = False
-
-    def nvmlInit(self):  # noqa: N802 - NVML's name
-        self.is_open = True
-
-    def nvmlShutdown(self):  # noqa: N802 - NVML's name
-        self.is_open = False
-
-    def __getattr__(self, asked):
-        answers = {
-            "nvmlDeviceGetCount": lambda: 2,
-            "nvmlDeviceGetHandleByIndex": lambda index: index,
-            "nvmlDeviceGetName": lambda _: "H200",
-            "nvmlDeviceGetUtilizationRates": lambda index: types.SimpleNamespace(gpu=40 * index),
-            "nvmlDeviceGetMemoryInfo": lambda index: types.SimpleNamespace(used=10 + index),
-        }
-        return answers[asked]
+def watched(monkeypatch, nvml, readings=4):
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    with ResourceMonitor(SilentTarget(), every_s=0.01) as monitor:
+        until(monitor, readings)
+    return ResourceSeries.decode(monitor.series.encode())
 
 
 def test_gpus_of_one_kind_are_told_apart(monkeypatch):
-    nvml = TwoGpus()
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    with ResourceMonitor(SilentTarget(), every_s=0.01) as monitor:
-        until(monitor, 4)
-        assert nvml.is_open
-    series = ResourceSeries.decode(monitor.series.encode())
-    assert series.gpus == ("0 H200", "1 H200")
+    series = watched(monkeypatch, replayed("p100"))
+    one, other = "0 Tesla P100-PCIE-16GB", "1 Tesla P100-PCIE-16GB"
+    assert series.gpus == (one, other)
     assert series.gpu_busy_ratio.shape == (len(series), 2)
-    assert series.summary().gpu_busy_ratio["1 H200"] == Level(mean=0.4, peak=0.4)
-    assert series.summary().gpu_memory_bytes["1 H200"].peak == 11
-    assert not nvml.is_open
+    found = series.summary()
+    assert found.gpu_busy_ratio[one].peak == found.gpu_busy_ratio[other].peak == 0.92
+    assert found.gpu_memory_bytes[other].peak == 1804 * 2**20
+    assert found.gpu_power_w[one].peak == pytest.approx(163.2)
 
 
-@pytest.mark.parametrize("fault", [None, OSError("driver not loaded")])
-def test_without_a_gpu_the_reason_is_told(monkeypatch, fault):
-    """The library is absent, or finds no driver."""
-    nvml = None if fault is None else TwoGpus()
-    if fault is not None:
+def test_the_energy_is_what_the_gpu_counted(monkeypatch):
+    """From the first reading to the last, of a trace that draws 118 W to 433 W."""
+    series = watched(monkeypatch, replayed("h200"), readings=8)
+    found = series.summary()
+    assert found.gpu_energy_j == {"0 NVIDIA H200": pytest.approx(1040.9)}
+    assert found.energy_j == pytest.approx(1040.9)
+    assert "gpu_energy_j" not in found.notes
 
-        def nvmlInit():  # noqa: N802 - NVML's name
-            raise fault
 
-        nvml.nvmlInit = nvmlInit
-    monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    with ResourceMonitor(SilentTarget(), every_s=0.01) as monitor:
-        until(monitor, 2)
-    series = monitor.series
-    assert (series.gpu_busy_ratio, series.gpus) == (None, ())
-    expected = "not installed" if fault is None else "driver not loaded"
-    assert expected in series.notes["gpu_busy_ratio"]
+def test_energy_that_is_not_counted_follows_from_the_power():
+    series = ResourceSeries(
+        times_s=np.array([0.0, 1.0, 3.0]),
+        target_cpu_s=None,
+        target_memory_bytes=None,
+        generator_cpu_s=None,
+        generator_memory_bytes=None,
+        core_busy_s=None,
+        gpu_busy_ratio=None,
+        gpu_memory_bytes=None,
+        gpu_power_w=np.array([[100.0, 10.0], [200.0, 10.0], [200.0, 10.0]]),
+        gpus=("0 P100", "1 P100"),
+        notes={"gpu_energy_j": "ReplayedError: Not Supported"},
+    )
+    found = series.summary()
+    assert found.gpu_energy_j == {"0 P100": 150 + 400, "1 P100": 30}
+    assert found.energy_j == 580
+    assert found.notes["gpu_energy_j"].startswith("from the power")
+    assert "Not Supported" in found.notes["gpu_energy_j"]
+
+
+def test_a_gpu_divided_by_mig_tells_no_utilisation_and_says_so(monkeypatch):
+    series = watched(monkeypatch, replayed("a100-mig"))
+    assert series.gpu_busy_ratio is None
+    assert "Not Supported" in series.notes["gpu_busy_ratio"]
+    assert series.summary().gpu_power_w["0 NVIDIA A100-SXM4-40GB"].peak == pytest.approx(171.2)
+
+
+class NoDriver(types.ModuleType):
+    NVMLError = OSError
+
+    def nvmlInit(self):  # noqa: N802 - NVML's name
+        raise OSError("driver not loaded")
+
+
+@pytest.mark.parametrize(
+    ("nvml", "expected"), [(None, "not installed"), (NoDriver("pynvml"), "driver not loaded")]
+)
+def test_without_a_gpu_the_reason_is_told(monkeypatch, nvml, expected):
+    series = watched(monkeypatch, nvml, readings=2)
+    for column in ("gpu_busy_ratio", "gpu_memory_bytes", "gpu_power_w", "gpu_energy_j"):
+        assert getattr(series, column) is None
+        assert expected in series.notes[column]
+    assert series.gpus == ()
+    assert series.summary().energy_j is None
+
+
+def test_a_series_kept_before_power_was_read_still_opens(encoded):
+    """Format 1 names its columns, and a reader takes those that are there."""
+    kept = replace(ResourceSeries.decode(encoded), gpu_power_w=None, gpu_energy_j=None)
+    series = ResourceSeries.decode(kept.encode())
+    assert series.gpu_power_w is None
+    assert series.summary().gpu_energy_j is None

@@ -5,6 +5,8 @@ import pytest
 from loadtests.errors import TargetUnreachable, UsageError
 from loadtests.targets import UrlTarget, running
 
+pytestmark = pytest.mark.beside
+
 
 @pytest.fixture
 def closed_port():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.queueing import latency_curve, mmc_sojourn_quantile, sojourns
+from loadtests.queueing import Queue, latency_curve, mmc_sojourn_quantile, sojourns
 
 DISCARDED = 2000  # the start from empty
 CUSTOMERS, REPLICATIONS = 8000, 40
@@ -115,7 +115,7 @@ def test_requests_in_the_system_are_rate_times_sojourn():
 def test_the_curve_of_many_exponential_services_is_that_of_theory(servers):
     """To 10 % up to 80 % load: what 4000 customers in 12 replications can tell."""
     service_s = np.random.default_rng(12).exponential(0.02, 5000)
-    curve = latency_curve(service_s, servers, (0.5, 0.95), seed=1)
+    curve = latency_curve(service_s, Queue(servers), (0.5, 0.95), seed=1)
     for utilization in (0.3, 0.5, 0.65, 0.8):
         for quantile in (0.5, 0.95):
             truth = mmc_sojourn_quantile(quantile, utilization * servers, 1.0, servers)

@@ -1,0 +1,130 @@
+"""Closed-loop runs at rising concurrency: what the server can do at most, and how.
+
+Every mode that looks for a limit climbs the same ladder first.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from loadtests.errors import InvalidMeasurement
+from loadtests.queueing import Queue, latency_curve
+from loadtests.steps import ClosedStep
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from loadtests.measurement import Measurement
+    from loadtests.queueing import LatencyCurve
+    from loadtests.steps import Step
+
+__all__ = [
+    "FEWEST_RUNGS",
+    "Evidence",
+    "LadderSettings",
+    "ServiceModel",
+    "is_answered",
+    "ladder_of",
+    "next_rung",
+    "service_model",
+]
+
+FLAT = 1.05  # throughput gained by doubling concurrency, below which it is flat
+MOST_SERVERS = 64
+FEWEST_RUNGS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A finished step. service_s: its service times, successes only, shape (n,)."""
+
+    step: Step
+    measurement: Measurement
+    service_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class LadderSettings:
+    """Each rung ends at the first of requests and rung_s. most_concurrency: the last rung."""
+
+    requests: int = 500
+    rung_s: float = 2.5
+    most_concurrency: int = 64
+
+
+@dataclass(frozen=True)
+class ServiceModel:
+    """The server as the ladder shows it.
+
+    servers: that work side by side. service_s: their times, scaled so that servers / mean is the
+    saturated throughput. saturation_error: relative standard error of that throughput.
+    """
+
+    servers: int
+    service_s: NDArray[np.float64]
+    saturation_rps: float
+    saturation_error: float
+
+    @property
+    def mean_s(self) -> float:
+        return float(self.service_s.mean())
+
+    def curve(self, quantiles: tuple[float, ...], seed: int) -> LatencyCurve:
+        return latency_curve(self.service_s, Queue(self.servers), quantiles, seed=seed)
+
+
+def ladder_of(history: Sequence[Evidence]) -> list[Evidence]:
+    return [each for each in history if isinstance(each.step, ClosedStep)]
+
+
+def is_answered(ladder: Sequence[Evidence]) -> bool:
+    return len(ladder[0].service_s) > 0 and ladder[0].measurement.throughput_rps > 0
+
+
+def next_rung(ladder: Sequence[Evidence], settings: LadderSettings) -> ClosedStep | None:
+    """One request alone, then two for each vCPU, then twice as many until throughput is flat.
+
+    With several vCPUs at least four requests for each: kept-alive connections stay with the worker
+    that took them, and few connections may leave a worker without any.
+    Raises InvalidMeasurement when one request at a time was not answered even once.
+    """
+    if not ladder:
+        return ClosedStep(1, settings.requests, settings.rung_s)
+    if not is_answered(ladder):
+        raise InvalidMeasurement(
+            "not one request was answered well, sent one at a time",
+            hint="look at the target's log and at its statuses; is the time-out long enough?",
+        )
+    vcpus = math.ceil(ladder[0].measurement.target.vcpus or 1)
+    throughputs = [each.measurement.throughput_rps for each in ladder]
+    last = ladder[-1].step
+    reached = last.concurrency if isinstance(last, ClosedStep) else 1
+    fewest = 1 if vcpus == 1 else 4 * vcpus
+    is_flat = throughputs[-1] < FLAT * max(throughputs[:-1], default=0.0)
+    if (is_flat and reached >= fewest) or reached >= settings.most_concurrency:
+        return None
+    concurrency = min(max(2 * vcpus, 2 * reached), settings.most_concurrency)
+    return ClosedStep(concurrency, settings.requests, settings.rung_s)
+
+
+def service_model(ladder: Sequence[Evidence]) -> ServiceModel:
+    """Servers: saturated throughput times the service time of one request alone, rounded.
+
+    A queue adds nothing to one request at a time, so its times are the service's own; scaling them
+    to the saturated throughput charges what concurrency costs (contention, switching).
+    """
+    alone = ladder[0].service_s
+    best = max(ladder, key=lambda each: each.measurement.throughput_rps)
+    saturation = best.measurement.throughput_rps
+    servers = int(np.clip(round(saturation * float(alone.mean())), 1, MOST_SERVERS))
+    scaled = alone * (servers / (saturation * alone.mean()))
+    count = len(best.service_s)
+    # The spread of one time is not known; 1 is that of the exponential law.
+    spread = float(best.service_s.std(ddof=1) / best.service_s.mean()) if count > 1 else 1.0
+    return ServiceModel(servers, scaled, saturation, spread / math.sqrt(max(count, 1)) + 0.01)
