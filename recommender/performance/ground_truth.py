@@ -35,6 +35,7 @@ __all__ = [
     "WEB",
     "Benchmarks",
     "read_benchmarks",
+    "read_table",
 ]
 
 GEEKBENCH = tuple(
@@ -83,7 +84,7 @@ class Benchmarks:
 
 
 def read_benchmarks(data_dir: Path) -> Benchmarks:
-    machines = _table(data_dir / "instances.csv.gz", _FACTS)
+    machines = read_table(data_dir / "instances.csv.gz", _FACTS)
     fit_for_use = machines.measured.eq(1) & machines.uarch.notna() & machines.vcpus.gt(0)
     for flaw in ("is_burstable", "is_metal", "is_flex"):
         fit_for_use &= machines[flaw].fillna(0).ne(1)
@@ -101,7 +102,7 @@ def read_benchmarks(data_dir: Path) -> Benchmarks:
         .reset_index()
         .assign(kind="application")
     )
-    truth = _table(data_dir / "truth.csv.gz", _TRUTH)
+    truth = read_table(data_dir / "truth.csv.gz", _TRUTH)
     truth = truth[truth.kind.isin(KIND_OF_TRUTH)]
     truth = truth.assign(kind=truth.kind.map(KIND_OF_TRUTH))
     columns = ["vendor", "instance", "workload", "kind", "value"]
@@ -112,7 +113,8 @@ def read_benchmarks(data_dir: Path) -> Benchmarks:
     return Benchmarks(machines, rates.drop(columns="value").reset_index(drop=True))
 
 
-def _table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Of a folder of benchmarks. Raises NotMeasured without it, or without a column needed."""
     if not path.is_file():
         raise NotMeasured(
             f"{path} is not there", hint="give the folder that holds the benchmark tables"
