@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from pricing import AcceleratorStatus, Platform
+from pricing import AWS, AcceleratorStatus, Platform, Purchase
+from recommender.accelerated import has_datasheet
 from recommender.limits import SERVERLESS_MAX_CONCURRENCY
 from recommender.recommendation import Option, RejectReason, Serverless
 from recommender.verdicts import Rejection
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pricing import Accelerator, InstanceType, Offer, PriceBook, ServerlessOffer
+    from recommender.accelerated import AcceleratedModel
     from recommender.demand import Constraints
     from recommender.recommendation import Rejected
 
-__all__ = ["Candidates", "find_candidates", "option_of", "serverless_option"]
+__all__ = [
+    "Candidates",
+    "find_candidates",
+    "how_to_measure",
+    "option_of",
+    "serverless_option",
+]
 
 
 @dataclass(frozen=True)
@@ -33,17 +41,13 @@ class Candidates:
 def option_of(offer: Offer, replicas: int | None = None) -> Option:
     accelerator = offer.instance.accelerator
     return Option(
-        platform="sagemaker" if offer.platform is Platform.SAGEMAKER else "ec2",
+        platform=offer.platform.value,
         instance_type=offer.name,
         purchase=offer.purchase.value,
         region=offer.region,
         replicas=replicas,
-        accelerator=None if accelerator is None else _devices(accelerator),
+        accelerator=None if accelerator is None else accelerator.text,
     )
-
-
-def _devices(accelerator: Accelerator) -> str:
-    return f"{accelerator.count:g} × {accelerator.model}"  # noqa: RUF001 - a count, for people
 
 
 def serverless_option(offer: ServerlessOffer, replicas: int | None = None) -> Option:
@@ -59,13 +63,20 @@ def serverless_option(offer: ServerlessOffer, replicas: int | None = None) -> Op
 
 
 def find_candidates(
-    book: PriceBook, constraints: Constraints, measured: InstanceType | None
+    book: PriceBook,
+    constraints: Constraints,
+    measured: InstanceType | None,
+    accelerated: AcceleratedModel | None = None,
 ) -> Candidates:
     """measured: the machine that the container was measured on, where it is one of the book's.
 
+    accelerated: what is known of the model, where somebody said; else machines with an
+    accelerator need a measurement.
+
     Raises UnknownRegion, and UnknownInstanceType for a pattern that fits nothing.
     """
-    return _Search(book, constraints, measured, _wanted(book, constraints)).run()
+    wanted = _wanted(book, constraints)
+    return _Search(book, constraints, measured, wanted, accelerated).run()
 
 
 def _wanted(book: PriceBook, constraints: Constraints) -> frozenset[str] | None:
@@ -77,7 +88,7 @@ def _wanted(book: PriceBook, constraints: Constraints) -> frozenset[str] | None:
         name
         for instance in book.matching(globs)
         for name in (instance.name, instance.hosting_name)
-        if name is not None and any(fnmatchcase(name, glob) for glob in globs)
+        if name is not None and any(fnmatchcase(name.casefold(), glob) for glob in globs)
     )
 
 
@@ -87,6 +98,7 @@ class _Search:
     constraints: Constraints
     measured: InstanceType | None
     wanted: frozenset[str] | None
+    accelerated: AcceleratedModel | None
 
     def run(self) -> Candidates:
         region = self.book.require_region(self.constraints.region)
@@ -104,11 +116,13 @@ class _Search:
         return Candidates(tuple(machines), serverless, (*rejected, *out))
 
     def _is_asked_for(self, offer: Offer) -> bool:
-        return (
-            offer.platform.value in self.constraints.platforms
-            and offer.purchase.value in self.constraints.purchases
-            and (self.wanted is None or offer.name in self.wanted)
-        )
+        if self.wanted is not None and offer.name not in self.wanted:
+            return False
+        if offer.platform is Platform.OWN:
+            return True
+        return offer.platform.value in self.constraints.platforms and not _ways_to_buy(
+            offer
+        ).isdisjoint(self.constraints.purchases)
 
     def _obstacle(self, instance: InstanceType) -> Rejection | None:
         architecture = instance.cpu.architecture.value
@@ -123,13 +137,25 @@ class _Search:
         if measured is not None and measured.name == instance.name:
             return None
         if instance.accelerator is not None:
-            return Rejection(
-                RejectReason.NEEDS_MEASUREMENT,
-                "nothing measured elsewhere tells how this model runs on "
-                f"{instance.accelerator.model}",
-                _how_to_measure(instance),
-            )
-        return self._measured_on_accelerator(_how_to_measure(instance))
+            return self._untold(instance, instance.accelerator)
+        return self._measured_on_accelerator(how_to_measure(instance))
+
+    def _untold(self, instance: InstanceType, accelerator: Accelerator) -> Rejection | None:
+        """Figures of a CPU and the model's file together tell of a GPU; neither does alone."""
+        if self.accelerated is not None and not self._is_measured_on_accelerator:
+            return self.accelerated.obstacle(instance, how_to_measure(instance))
+        remedy = how_to_measure(instance)
+        if has_datasheet(accelerator) and not self._is_measured_on_accelerator:
+            remedy = f"name the model's file (recommender quick --model-file PATH), or {remedy}"
+        return Rejection(
+            RejectReason.NEEDS_MEASUREMENT,
+            f"nothing measured elsewhere tells how this model runs on {accelerator.model}",
+            remedy,
+        )
+
+    @property
+    def _is_measured_on_accelerator(self) -> bool:
+        return self.measured is not None and self.measured.accelerator is not None
 
     def _measured_on_accelerator(self, remedy: str) -> Rejection | None:
         """Figures of a GPU say nothing about a CPU either."""
@@ -182,7 +208,7 @@ class _Search:
             ):
                 continue
             option = Option(
-                platform="sagemaker" if offer.platform is Platform.SAGEMAKER else "ec2",
+                platform=offer.platform.value,
                 purchase="on-demand",
                 region=region,
                 accelerator=offer.name,
@@ -206,7 +232,7 @@ class _Search:
             ):
                 continue
             option = Option(
-                platform="sagemaker" if is_hosting else "ec2",
+                platform=row.platform.value,
                 instance_type=name,
                 purchase="on-demand",
                 region=region,
@@ -214,8 +240,16 @@ class _Search:
             yield Rejection(RejectReason.NO_PRICE, row.reason).of(option)
 
 
-def _how_to_measure(instance: InstanceType) -> str:
+def _ways_to_buy(offer: Offer) -> frozenset[str]:
+    """A savings plan is on-demand at another rate: who asks for that, asks for it too."""
+    if offer.purchase is Purchase.SAVINGS_PLAN:
+        return frozenset({Purchase.SAVINGS_PLAN.value, Purchase.ON_DEMAND.value})
+    return frozenset({offer.purchase.value})
+
+
+def how_to_measure(instance: InstanceType) -> str:
+    own = "" if instance.provider == AWS else " --offers CSV"
     return (
         f"start the container on a {instance.name} and run: recommender quick "
-        f"--url http://HOST:8080 --payload FILE --measured-on {instance.name}"
+        f"--url http://HOST:8080 --payload FILE --measured-on {instance.name}{own}"
     )

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from loadtests.errors import UsageError
 from loadtests.slo import Slo, parse_slo
 from loadtests.traffic import Hourly
+from pricing import OwnMachine
 
 if TYPE_CHECKING:
     from loadtests.traffic import Traffic
 
-__all__ = ["Constraints", "Demand", "TrafficFacts", "WorkloadFacts"]
+__all__ = ["Constraints", "Demand", "TrafficFacts", "WorkloadFacts", "slo_to_rank_by"]
 
 Architecture = Literal["x86_64", "arm64"]
-Platform = Literal["sagemaker", "serverless", "ec2"]
-Purchase = Literal["on-demand", "spot"]
+Platform = Literal["sagemaker", "serverless", "ec2", "own"]
+Purchase = Literal["on-demand", "spot", "savings-plan"]
+SavedOn = Literal["sagemaker", "ec2"]
+SavingRatio = Annotated[Decimal, Field(gt=0, lt=1)]
 
 
 class _Frozen(BaseModel):
@@ -35,18 +40,27 @@ class WorkloadFacts(_Frozen):
 
 
 class TrafficFacts(_Frozen):
-    """hourly: requests in each hour, in order; None for a steady rate."""
+    """hourly: requests in each hour, in order; None for a steady rate.
+
+    arrivals_cv: of the gaps between requests, deviation over mean, while the rate is the same: 1
+    is independent users (Poisson), above it they come in bursts.
+    """
 
     text: str
     peak_rps: float = Field(gt=0)
     mean_rps: float = Field(gt=0)
     hourly: tuple[float, ...] | None = None
+    arrivals_cv: float = Field(default=1.0, gt=0, le=10)
 
     @classmethod
-    def of(cls, traffic: Traffic) -> TrafficFacts:
+    def of(cls, traffic: Traffic, arrivals_cv: float = 1.0) -> TrafficFacts:
         hourly = traffic.requests if isinstance(traffic, Hourly) else None
         return cls(
-            text=traffic.text, peak_rps=traffic.peak_rps, mean_rps=traffic.mean_rps, hourly=hourly
+            text=traffic.text if arrivals_cv == 1 else f"{traffic.text}, cv {arrivals_cv:g}",
+            peak_rps=traffic.peak_rps,
+            mean_rps=traffic.mean_rps,
+            hourly=hourly,
+            arrivals_cv=arrivals_cv,
         )
 
     @property
@@ -62,6 +76,10 @@ class Constraints(_Frozen):
 
     headroom_ratio: share of capacity kept free at peak. zones: with two or more, losing one keeps
     the SLO. confidence: with which a fleet must meet the SLO. instance_types: globs; empty is all.
+    own_machines: considered whatever the platforms and purchases. savings_plans: share of the
+    on-demand price that the user's plan saves, by platform.
+    self_hosting_usd_per_month: what running machines oneself costs besides them. load_balancer:
+    whether one stands before machines of EC2.
     """
 
     region: str = "us-east-1"
@@ -72,6 +90,10 @@ class Constraints(_Frozen):
     headroom_ratio: float = Field(default=0.2, ge=0, lt=1)
     zones: int = Field(default=1, ge=1, le=6)
     confidence: float = Field(default=0.8, gt=0.5, lt=1)
+    own_machines: tuple[OwnMachine, ...] = ()
+    savings_plans: dict[SavedOn, SavingRatio] = Field(default_factory=dict)
+    self_hosting_usd_per_month: Decimal = Field(default=Decimal(0), ge=0)
+    load_balancer: bool = True
 
 
 class Demand(_Frozen):
@@ -82,4 +104,18 @@ class Demand(_Frozen):
 
     @property
     def objectives(self) -> Slo:
-        return parse_slo(self.slo)
+        return slo_to_rank_by(self.slo)
+
+
+def slo_to_rank_by(text: str) -> Slo:
+    """Raises UsageError, also for what can be measured but not carried over to another machine."""
+    slo = parse_slo(text)
+    others = [*slo.tokens, *(() if slo.goodput is None else (slo.goodput,))]
+    if others:
+        raise UsageError(
+            f"nothing can be ranked by {others[0].text}: how it changes from one machine to "
+            "another is not known",
+            hint="rank by latency and errors (p95<100ms, error_rate<1%), or measure it: "
+            "recommender loadtest",
+        )
+    return slo

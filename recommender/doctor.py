@@ -5,29 +5,32 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loadtests.accelerators import describe_accelerators, find_gpus
 from loadtests.environment import capture_environment
+from loadtests.errors import EngineUnavailable
+from loadtests.targets.container_engine import open_engine
 from loadtests.targets.limits import capabilities
 from recommender.deploy.credentials import find_credentials
-from recommender.machines import machine_here
+from recommender.placement.here import placed_here
 from recommender.quick import default_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
+    from pathlib import Path
 
     from loadtests.journal import Journal
     from pricing import PriceBook
 
-__all__ = ["Finding", "Level", "examine"]
+__all__ = ["Finding", "Folders", "Level", "examine"]
 
 FEWEST_FILES = 1024
 LEAST_DISK_GIB = 0.5
-STALE_DAYS = 90
 
 
 class Level(StrEnum):
@@ -46,16 +49,22 @@ class Finding:
     advice: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Folders:
+    data: Path
+    cache: Path
+
+
 def examine(
-    data_folder: Path, journal: Journal, book: PriceBook, today: date
+    folders: Folders, journal: Journal, book: PriceBook, today: date
 ) -> tuple[Finding, ...]:
     return tuple(
         finding
         for group in (
-            _machine(),
+            _machine(folders.cache, today),
             _limits(),
-            _files(data_folder),
-            _containers(),
+            _files(folders.data),
+            _containers(journal),
             _accelerator(),
             _aws(),
             _prices(book, today),
@@ -65,16 +74,16 @@ def examine(
     )
 
 
-def _machine() -> Iterator[Finding]:
+def _machine(cache_folder: Path, today: date) -> Iterator[Finding]:
     environment = capture_environment()
-    silicon = machine_here(environment).silicon
-    name = environment.cpu_name or "a CPU that gives no name"
-    if silicon is None:
-        yield Finding(
-            Level.NOTE, "silicon", name, "not known to the speed prior: wider intervals elsewhere"
-        )
+    placement = placed_here(cache_folder, environment, today)
+    found = f"{environment.cpu_name or 'a CPU that gives no name'}: {placement.text}"
+    if placement.rates is None:
+        found = f"{found} (by its name alone: the benchmarks failed)"
+    if placement.silicon is None:
+        yield Finding(Level.NOTE, "silicon", found, "wider intervals on other machines")
     else:
-        yield Finding(Level.OK, "silicon", f"{name} ({silicon})")
+        yield Finding(Level.OK, "silicon", found)
     yield Finding(Level.OK, "memory", f"{environment.memory_gib:.1f} GiB")
     yield Finding(
         Level.OK, "software", f"Python {environment.python}, Locust {environment.locust}"
@@ -125,32 +134,41 @@ def _files(data_folder: Path) -> Iterator[Finding]:
         yield Finding(Level.OK, "store", f"{data_folder}, {free_gib:.0f} GiB free")
 
 
-def _containers() -> Iterator[Finding]:
-    for program, socket in (("docker", "/var/run/docker.sock"), ("podman", None)):
-        found = shutil.which(program)
-        if found is None:
-            continue
-        if socket is not None and not Path(socket).exists():
-            yield Finding(Level.NOTE, program, "a client without an engine")
-        else:
-            yield Finding(Level.OK, program, "found")
+def _containers(journal: Journal) -> Iterator[Finding]:
+    try:
+        with closing(open_engine(journal)) as engine:
+            name = engine.name
+            unlimited = [
+                what
+                for what, can in (("CPU", engine.limits_cpu), ("memory", engine.limits_memory))
+                if not can
+            ]
+    except EngineUnavailable as error:
+        yield Finding(Level.NOTE, "containers", str(error), error.hint)
         return
-    yield Finding(
-        Level.NOTE, "containers", "no Docker or Podman", "servers are run as plain processes"
-    )
+    if unlimited:
+        yield Finding(
+            Level.NOTE,
+            "containers",
+            f"{name} answers, and cannot limit {' or '.join(unlimited)}",
+            "images run at the size of the whole machine",
+        )
+    else:
+        yield Finding(Level.OK, "containers", f"{name} answers")
 
 
 def _accelerator() -> Iterator[Finding]:
-    devices = sorted(Path("/dev").glob("nvidia[0-9]*"))
-    if devices:
-        yield Finding(Level.OK, "GPU", f"{len(devices)} NVIDIA device{'s' * (len(devices) > 1)}")
-    else:
-        yield Finding(
-            Level.NOTE,
-            "GPU",
-            "none here",
-            "GPU options need a measurement on a machine that has one (--url, --measured-on)",
-        )
+    found = find_gpus()
+    for line in describe_accelerators(found):
+        if found.missing is None:
+            yield Finding(Level.OK, "GPU", line)
+        else:
+            yield Finding(
+                Level.NOTE,
+                "GPU",
+                line,
+                "GPU options need a measurement on a machine that has one (--url, --measured-on)",
+            )
 
 
 def _aws() -> Iterator[Finding]:
@@ -164,8 +182,10 @@ def _aws() -> Iterator[Finding]:
 def _prices(book: PriceBook, today: date) -> Iterator[Finding]:
     age = book.age_days(today)
     text = f"book {book.name}, {age} days old, {len(book.regions)} regions"
-    if age > STALE_DAYS:
-        yield Finding(Level.NOTE, "prices", text, "prices may have moved since")
+    if book.is_stale(today):
+        yield Finding(
+            Level.NOTE, "prices", text, "prices may have moved since: recommender prices refresh"
+        )
     else:
         yield Finding(Level.OK, "prices", text)
 

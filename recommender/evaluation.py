@@ -1,18 +1,21 @@
-"""Machines judged and priced: replicas, latency, verdicts, bill, and cost in every draw."""
+"""Machines judged: replicas, latency, verdicts, and what each draw would need."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests.capacity import tightest
-from pricing import Platform
-from recommender.candidates import option_of
-from recommender.cost import HOURS_PER_MONTH, Bill, LineItem, data_items
+from loadtests.slo import tightest
+from pricing import HOURS_PER_MONTH, Platform
+from recommender.accelerated import devices_of
+from recommender.candidates import how_to_measure
+from recommender.cost import fleet_items
+from recommender.fleets import Carrying, Fleet, Options, Refusal, Refused
 from recommender.limits import (
     REAL_TIME_PAYLOAD_BYTES,
     answer_obstacle,
@@ -20,9 +23,9 @@ from recommender.limits import (
     payload_obstacle,
 )
 from recommender.performance.scaling import GROUP_REACH_RATIO
-from recommender.recommendation import Basis, Performance, PriceFacts, RejectReason
+from recommender.recommendation import Basis, Performance, RejectReason
 from recommender.sizing import needed_replicas, replicas_for
-from recommender.verdicts import Rejection, judge_all, latency_of, median_of, range_of
+from recommender.verdicts import Judge, Rejection, latency_of, median_of, range_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,14 +33,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtests.slo import Slo
-    from pricing import InstanceType, Offer, PriceBook, ServerlessOffer
+    from pricing import InstanceType, Offer, PriceBook
+    from recommender.accelerated import OnAccelerators
+    from recommender.cost import LineItem
     from recommender.demand import Demand
     from recommender.performance.model import Host, PerformanceModel, Prediction
-    from recommender.recommendation import ObjectiveVerdict, Option, Rejected
     from recommender.verdicts import Errors
 
-__all__ = ["Evaluated", "MachineEvaluation", "Question", "price_facts"]
+__all__ = ["MachineEvaluation", "Question"]
 
+# Of size past the largest measured: validation carried 8 vCPUs to 448, and nothing further.
+FURTHEST_DOUBLINGS = 6.0
 MEMORY_SHARE, SYSTEM_GIB = 0.9, 0.3  # the rest is the system's, and it needs that much at least
 
 
@@ -58,94 +64,159 @@ class Question:
         return self.demand.objectives
 
     @cached_property
-    def data_items(self) -> tuple[LineItem, ...]:
-        return data_items(self.book, self.demand.constraints.region, self.demand)
+    def judge(self) -> Judge:
+        return Judge(self.slo, self.errors, self.demand.constraints.confidence)
 
-
-@dataclass(frozen=True)
-class Evaluated:
-    """cost_draws: USD a month in each draw, infinite where no fleet meets the SLO."""
-
-    option: Option
-    bill: Bill
-    price: PriceFacts
-    performance: Performance
-    verdicts: tuple[ObjectiveVerdict, ...]
-    cost_draws: NDArray[np.float64]
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Fleet:
-    """One machine type: everything that does not depend on how it is bought.
-
-    needed: replicas in each draw.
-    """
-
-    replicas: int
-    needed: NDArray[np.float64]
-    performance: Performance
-    verdicts: tuple[ObjectiveVerdict, ...]
-    notes: tuple[str, ...]
+    @cached_property
+    def items(self) -> Mapping[Platform, tuple[LineItem, ...]]:
+        """What is on the bill besides machines, or seconds, by platform."""
+        return {each: fleet_items(self.book, each, self.demand) for each in Platform}
 
 
 @dataclass(frozen=True)
 class MachineEvaluation:
-    """hosts, predictions: by the instance type's bare name."""
+    """hosts, predictions, speed_ratios: by the instance type's bare name.
+
+    speed_ratios: of a vCPU over the source's, in each draw. on_accelerators: where the model's
+    file tells of them.
+    """
 
     model: PerformanceModel
     question: Question
     hosts: Mapping[str, Host]
     predictions: Mapping[str, Prediction]
+    speed_ratios: Mapping[str, NDArray[np.float64]]
+    on_accelerators: OnAccelerators | None = None
 
-    def run(self, offers: Sequence[Offer]) -> tuple[list[Evaluated], list[Rejected]]:
-        """Each machine type is sized once, however many ways there are to buy it."""
-        fleets: dict[str, _Fleet | Rejection] = {}
-        evaluated, rejected = [], []
+    def run(self, offers: Sequence[Offer]) -> tuple[Options, list[Refused]]:
+        """Each machine type is judged once, however many ways there are to buy it."""
+        alone = {name: self._machine(self.question.book.instance(name)) for name in self.hosts}
+        judged = {
+            Platform.SAGEMAKER: {name: self._hosted(found) for name, found in alone.items()},
+            Platform.EC2: self._billed(alone, Platform.EC2),
+            Platform.OWN: self._billed(alone, Platform.OWN),
+        }
+        fleets: list[Fleet] = []
+        bought: list[Offer] = []
+        refused: list[Refused] = []
         for offer in offers:
-            instance = offer.instance
-            if instance.name not in fleets:
-                fleets[instance.name] = self._fleet(instance)
-            found = self._under_limits(offer, fleets[instance.name])
-            if isinstance(found, Rejection):
-                rejected.append(found.of(option_of(offer), offer.usd_per_hour))
+            found = _enough_of(offer, judged[offer.platform][offer.instance.name])
+            if isinstance(found, Fleet):
+                fleets.append(found)
+                bought.append(offer)
             else:
-                evaluated.append(self._priced(offer, found))
-        return evaluated, rejected
+                refused.append(Refused(found, offer))
+        return Options(fleets, bought), refused
 
-    def _fleet(self, instance: InstanceType) -> _Fleet | Rejection:
+    def _hosted(self, found: Fleet | Refusal) -> Fleet | Refusal:
+        """SageMaker has limits of its own, and bills for data."""
+        workload = self.question.demand.workload
+        obstacle = payload_obstacle(workload, REAL_TIME_PAYLOAD_BYTES)
+        if obstacle is None and isinstance(found, Fleet):
+            obstacle = answer_obstacle(found.performance.latency_s.p99)
+        if obstacle is not None:
+            return Refusal(obstacle)
+        found = replace(found, items=self.question.items[Platform.SAGEMAKER])
+        if isinstance(found, Refusal):
+            return found
+        return replace(found, notes=(*found.notes, *payload_notes(workload)))
+
+    def _billed(
+        self, alone: Mapping[str, Fleet | Refusal], platform: Platform
+    ) -> dict[str, Fleet | Refusal]:
+        items = self.question.items[platform]
+        return {name: replace(found, items=items) for name, found in alone.items()}
+
+    def _machine(self, instance: InstanceType) -> Fleet | Refusal:
         host, prediction = self.hosts[instance.name], self.predictions[instance.name]
-        if host.measured is None and (full := self._memory_obstacle(instance)) is not None:
-            return full
+        if host.measured is None and (obstacle := self._unfit(instance)) is not None:
+            return Refusal(obstacle)
         demand = self.question.demand
         peak_rps, constraints = demand.traffic.peak_rps, demand.constraints
+        needed = needed_replicas(prediction.capacity_rps, peak_rps, constraints)
         replicas = replicas_for(prediction.capacity_rps, peak_rps, constraints)
         if replicas is None:
-            return self._too_slow(prediction)
+            return self._refusal(instance, self._too_slow(prediction), needed)
         latency_s = prediction.latency_s(peak_rps / replicas)
-        verdicts, obstacle = judge_all(
-            self.question.slo, latency_s, self.question.errors, constraints.confidence
-        )
+        verdicts, obstacle = self.question.judge.judge(latency_s)
         if obstacle is not None:
-            return obstacle
-        return _Fleet(
+            return self._refusal(instance, obstacle, needed)
+        return Fleet(
+            machine=instance.name,
             replicas=replicas,
-            needed=needed_replicas(prediction.capacity_rps, peak_rps, constraints),
+            unit="instance-hour",
+            quantity=Decimal(replicas) * HOURS_PER_MONTH,
+            quantity_draws=needed * HOURS_PER_MONTH,
             performance=self._performance(instance, prediction, replicas, latency_s),
             verdicts=verdicts,
             notes=self._notes(instance, host),
+            carrying=self._carrying(instance, prediction),
+        )
+
+    def _carrying(self, instance: InstanceType, prediction: Prediction) -> Carrying:
+        host = self.hosts[instance.name]
+        is_carried = host.measured is None and self._accelerated(instance) is None
+        speed = self.speed_ratios[instance.name] if is_carried else None
+        saturation_rps = prediction.saturation_rps
+        return Carrying(
+            vcpus=float(instance.vcpus),
+            silicon=host.machine.silicon,
+            speed_ratio=speed,
+            at_source_rps=None
+            if speed is None
+            else saturation_rps / self.model.demand.throughput_ratio(speed),
+            saturation_rps=saturation_rps,
+            capacity_rps=prediction.capacity_rps,
+            confidence=self.question.demand.constraints.confidence,
+        )
+
+    def _refusal(
+        self, instance: InstanceType, obstacle: Rejection, needed: NDArray[np.float64]
+    ) -> Refusal:
+        if obstacle.reason is not RejectReason.UNCERTAIN:
+            return Refusal(obstacle)
+        return Refusal(obstacle, instance.name, needed * HOURS_PER_MONTH)
+
+    def _accelerated(self, instance: InstanceType) -> OnAccelerators | None:
+        """None where CPUs serve, or the machine itself was measured."""
+        is_plain = instance.accelerator is None or self.hosts[instance.name].measured is not None
+        return None if is_plain else self.on_accelerators
+
+    def _unfit(self, instance: InstanceType) -> Rejection | None:
+        """An accelerator's own memory was looked at before: candidates fit in it."""
+        if self._accelerated(instance) is not None:
+            return self._memory_obstacle(instance)
+        return self._memory_obstacle(instance) or self._range_obstacle(instance)
+
+    def _range_obstacle(self, instance: InstanceType) -> Rejection | None:
+        largest = self.model.largest.vcpus
+        doublings = math.log2(instance.vcpus / largest)
+        if doublings <= FURTHEST_DOUBLINGS:
+            return None
+        return Rejection(
+            RejectReason.OUT_OF_RANGE,
+            f"{instance.vcpus} vCPUs are {doublings:.1f} doublings past the {largest:g} vCPU "
+            f"measured; the model was validated over {FURTHEST_DOUBLINGS:g}",
+            how_to_measure(instance),
         )
 
     def _memory_obstacle(self, instance: InstanceType) -> Rejection | None:
-        needs = self.model.memory_bytes(instance.vcpus)
+        workers, of_what = self._workers(instance)
+        needs = self.model.memory_bytes(workers)
         has_gib = min(MEMORY_SHARE * instance.memory_gib, instance.memory_gib - SYSTEM_GIB)
         if needs is None or needs <= has_gib * 2**30:
             return None
         return Rejection(
             RejectReason.MEMORY,
-            f"needs about {needs / 2**30:.2g} GiB with a worker for each of {instance.vcpus} "
-            f"vCPUs; {instance.memory_gib:g} GiB leave {max(has_gib, 0):.2g}",
+            f"needs about {needs / 2**30:.2g} GiB with a worker for each of {workers} "
+            f"{of_what}; {instance.memory_gib:g} GiB leave {max(has_gib, 0):.2g}",
         )
+
+    def _workers(self, instance: InstanceType) -> tuple[int, str]:
+        accelerator = instance.accelerator
+        if accelerator is None or self._accelerated(instance) is None:
+            return instance.vcpus, "vCPUs"
+        return devices_of(accelerator), "accelerators"
 
     def _too_slow(self, prediction: Prediction) -> Rejection:
         """How near an idle machine of this type comes to the objective it misses most."""
@@ -188,6 +259,8 @@ class MachineEvaluation:
         host, model = self.hosts[instance.name], self.model
         if host.measured is not None:
             return Basis.MEASURED
+        if self._accelerated(instance) is not None:
+            return Basis.PREDICTED
         within_reach = instance.vcpus <= GROUP_REACH_RATIO * model.largest.vcpus
         benchmarked = model.source.silicon is not None and all(
             model.prior.is_benchmarked(each) for each in (model.source, host.machine)
@@ -198,6 +271,8 @@ class MachineEvaluation:
         return Basis.TRANSFERRED if known else Basis.PREDICTED
 
     def _notes(self, instance: InstanceType, host: Host) -> tuple[str, ...]:
+        if (accelerated := self._accelerated(instance)) is not None:
+            return accelerated.notes(instance)
         notes = []
         if instance.baseline_ratio is not None:
             notes.append(
@@ -220,52 +295,14 @@ class MachineEvaluation:
             )
         return tuple(notes)
 
-    def _under_limits(self, offer: Offer, fleet: _Fleet | Rejection) -> _Fleet | Rejection:
-        """SageMaker's own limits; EC2 has none."""
-        if offer.platform is not Platform.SAGEMAKER:
-            return fleet
-        obstacle = payload_obstacle(self.question.demand.workload, REAL_TIME_PAYLOAD_BYTES)
-        if obstacle is None and isinstance(fleet, _Fleet):
-            obstacle = answer_obstacle(fleet.performance.latency_s.p99)
-        return fleet if obstacle is None else obstacle
 
-    def _priced(self, offer: Offer, fleet: _Fleet) -> Evaluated:
-        hours = LineItem(
-            f"{offer.name} {offer.purchase.value}",
-            Decimal(fleet.replicas) * HOURS_PER_MONTH,
-            "instance-hour",
-            offer.usd_per_hour,
+def _enough_of(offer: Offer, found: Fleet | Refusal) -> Fleet | Refusal:
+    """One has only so many machines of one's own."""
+    if isinstance(found, Refusal) or offer.machines is None or found.replicas <= offer.machines:
+        return found
+    return Refusal(
+        Rejection(
+            RejectReason.LIMIT,
+            f"{found.replicas} would be needed at peak; there are {offer.machines}",
         )
-        is_hosting = offer.platform is Platform.SAGEMAKER
-        bill = Bill((hours, *(self.question.data_items if is_hosting else ())))
-        extra = float(bill.usd_per_month - hours.usd)
-        return Evaluated(
-            option=option_of(offer, fleet.replicas),
-            bill=bill,
-            price=price_facts(offer),
-            performance=fleet.performance.model_copy(update={"price_basis": offer.basis.value}),
-            verdicts=fleet.verdicts,
-            cost_draws=fleet.needed * float(offer.usd_per_hour) * HOURS_PER_MONTH + extra,
-            notes=(
-                *fleet.notes,
-                *_spot_notes(offer),
-                *(payload_notes(self.question.demand.workload) if is_hosting else ()),
-            ),
-        )
-
-
-def price_facts(offer: Offer | ServerlessOffer) -> PriceFacts:
-    return PriceFacts(
-        basis=offer.basis.value,
-        confidence=offer.confidence.value,
-        observed_on=offer.observed_on.isoformat(),
-        source=offer.source,
     )
-
-
-def _spot_notes(offer: Offer) -> tuple[str, ...]:
-    if offer.purchase.value != "spot":
-        return ()
-    if offer.interruption_band is None:
-        return ("spot: how often such machines are reclaimed is not known",)
-    return (f"spot: {offer.interruption_band} of such machines are reclaimed in a month",)

@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from recommender.measured import KeptMeasurement, MeasuredRun
     from recommender.performance.model import MeasuredSize, PerformanceModel
 
-__all__ = ["cost_of_measuring", "evidence_of"]
+__all__ = ["cost_of_measuring", "evidence_of", "summary_of"]
+
+UNSEEN = "none that was benchmarked"
 
 
 def evidence_of(
     run: MeasuredRun, model: PerformanceModel, book: PriceBook, today: date
 ) -> Evidence:
     return Evidence(
-        measurements=tuple(_summary(each) for each in run.measurements),
+        measurements=tuple(summary_of(each) for each in run.measurements),
         sizes=tuple(_size(size) for size in model.sizes),
         price_book=PriceBookFacts(
             name=book.name,
@@ -39,8 +41,12 @@ def evidence_of(
         model=ModelFacts(
             name="USL scaling, G/G/c queueing, speed prior by silicon",
             source_silicon=model.source.silicon,
+            source_likely={
+                machine.silicon or UNSEEN: round(share, 4) for machine, share in run.likely
+            },
             holdout_error=model.prior.holdout_error,
             holdout_coverage=model.prior.holdout_coverage,
+            memory_traffic=model.memory_traffic,
             draws=DRAWS,
         ),
         environment=run.environment,
@@ -56,7 +62,7 @@ def cost_of_measuring(run: MeasuredRun) -> CostOfMeasuring:
     )
 
 
-def _summary(kept: KeptMeasurement) -> MeasurementSummary:
+def summary_of(kept: KeptMeasurement) -> MeasurementSummary:
     measured = kept.measurement
     latency = measured.latency_at(0.95)
     return MeasurementSummary(
@@ -102,4 +108,5 @@ def _size(size: MeasuredSize) -> SizeFacts:
         cpu_s_per_request=size.cpu_s_per_request,
         memory_peak_bytes=size.memory_peak_bytes,
         setup_s=size.setup_s,
+        bound_by=None if size.cpu_s_per_request is None else size.demand.bound_by,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loadtests.serverless.spec import MOST_CONCURRENT, PAYLOAD_LIMIT_BYTES
 from recommender.recommendation import RejectReason
 from recommender.verdicts import Rejection
 
@@ -27,9 +28,9 @@ __all__ = [
 
 REAL_TIME_PAYLOAD_BYTES = 25_000_000
 MODELLED_PAYLOAD_BYTES = 6_291_456  # InvokeEndpoint's body in the API's own model; not enforced
-SERVERLESS_PAYLOAD_BYTES = 4_000_000
+SERVERLESS_PAYLOAD_BYTES = PAYLOAD_LIMIT_BYTES
 ANSWER_LIMIT_S = 60.0
-SERVERLESS_MAX_CONCURRENCY = 200
+SERVERLESS_MAX_CONCURRENCY = MOST_CONCURRENT
 
 
 def payload_obstacle(workload: WorkloadFacts, limit_bytes: int) -> Rejection | None:

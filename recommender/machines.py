@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from recommender.performance.silicon import silicon_of
+from pricing import AWS
 from recommender.performance.speed_prior import Machine
+from recommender.placement.likeness import named_silicon
 
 if TYPE_CHECKING:
     from loadtests.environment import Environment
     from pricing import InstanceType
+    from recommender.placement.here import Placement
 
-__all__ = ["machine_here", "machine_of", "serverless_machine", "unseen_machine"]
+__all__ = [
+    "likely_machines",
+    "machine_here",
+    "machine_of",
+    "serverless_machine",
+    "unseen_machine",
+]
+
+WORTH_A_DRAW = 0.02
 
 
 def machine_of(instance: InstanceType) -> Machine:
@@ -22,36 +33,42 @@ def machine_of(instance: InstanceType) -> Machine:
         threads_per_core=None if cores is None else max(round(instance.vcpus / cores), 1),
         architecture=instance.cpu.architecture.value,
         clock_ghz=instance.cpu.clock_ghz,
-        provider="aws",
+        provider=AWS if instance.provider == AWS else None,
         family=instance.family,
     )
 
 
-def machine_here(environment: Environment) -> Machine:
-    """The machine that the tool itself runs on.
+def machine_here(environment: Environment, placement: Placement | None = None) -> Machine:
+    """The machine that the tool itself runs on; placement: what its benchmarks are like.
 
     With two hardware threads a core nobody says whether a sibling was busy, which widens what
     follows; with one there is no sibling.
     """
-    threads = environment.threads_per_core
+    said = environment.threads_per_core
+    threads, silicon = said if said == 1 else None, named_silicon(environment)
+    if placement is not None:
+        threads, silicon = placement.threads_per_core, placement.silicon
     return Machine(
         vcpus=1.0,
-        silicon=_silicon(environment),
-        threads_per_core=threads if threads == 1 else None,
+        silicon=silicon,
+        threads_per_core=threads,
         architecture=environment.architecture,
         clock_ghz=None,
     )
 
 
-def _silicon(environment: Environment) -> str | None:
-    if environment.cpu_vendor is None or environment.cpu_family is None:
-        return None
-    return silicon_of(
-        environment.cpu_vendor,
-        environment.cpu_family,
-        environment.cpu_model_number or 0,
-        environment.cpu_stepping,
-    )
+def likely_machines(
+    environment: Environment, placement: Placement
+) -> tuple[tuple[Machine, float], ...]:
+    """What the machine here may be, with probabilities that add up to 1.
+
+    The least likely are left out; a silicon of None is one that nobody benchmarked.
+    """
+    here = machine_here(environment, placement)
+    shares = (*placement.silicons.items(), (None, placement.unseen))
+    worth = [(name, share) for name, share in shares if share >= WORTH_A_DRAW]
+    total = sum(share for _, share in worth)
+    return tuple((replace(here, silicon=name), share / total) for name, share in worth)
 
 
 def unseen_machine() -> Machine:
@@ -69,5 +86,5 @@ def serverless_machine() -> Machine:
         threads_per_core=2,
         architecture="x86_64",
         clock_ghz=None,
-        provider="aws",
+        provider=AWS,
     )

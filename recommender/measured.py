@@ -10,6 +10,7 @@ from recommender.verdicts import Errors
 if TYPE_CHECKING:
     from loadtests.environment import Environment
     from loadtests.measurement import Measurement
+    from recommender.accelerated import AcceleratedModel
     from recommender.performance.model import MeasuredSize
     from recommender.performance.speed_prior import Machine
 
@@ -28,7 +29,9 @@ class MeasuredRun:
 
     sizes: each with its capacity under the demand's SLO. source: the machine whose speed the
     figures stand for. measured_on: the instance type it all ran on, where the user named one.
+    likely: what that machine may be, with probabilities; empty where it is sure.
     size_known: False where nobody said how many vCPUs a server has that was there already.
+    accelerated: what is known of its model; None where nothing was said.
     """
 
     id: str | None
@@ -39,6 +42,8 @@ class MeasuredRun:
     measured_on: str | None
     seconds: float
     size_known: bool = True
+    likely: tuple[tuple[Machine, float], ...] = ()
+    accelerated: AcceleratedModel | None = None
 
 
 def errors_in(measurements: tuple[KeptMeasurement, ...]) -> Errors:

@@ -7,23 +7,36 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from loadtests.capacity import next_step, tightest
 from loadtests.environment import capture_environment, utc_now
 from loadtests.errors import InvalidMeasurement, TargetDied
+from loadtests.modes.capacity import next_step
 from loadtests.probe import Hooks, Probe, describe_target, replayed, search_capacity
 from loadtests.runner import Destination, Engine
-from loadtests.slo import parse_slo
+from loadtests.slo import tightest
 from loadtests.steps import ClosedStep
 from loadtests.targets.limits import capabilities
 from loadtests.targets.protocol import running
-from recommender.lifecycle import ended
+from recommender.aggregates import keep_outline
+from recommender.demand import slo_to_rank_by
+from recommender.errors import BadRequest
+from recommender.lifecycle import ended, taken_on, told
 from recommender.measured import response_bytes_mean
+from recommender.offered import offered
+from recommender.placement.here import placed_here
 from recommender.recommend import recommend
-from recommender.request import KIND
-from recommender.starting import generator_cores, model_folder, target_of, try_payloads
+from recommender.request import KIND, QuickRequest
+from recommender.starting import (
+    Deployment,
+    Site,
+    deployed,
+    generator_cores,
+    prepare,
+    try_payloads,
+)
 from recommender.store import this_process
 from recommender.stored_run import (
     KEY_SEPARATOR,
+    PLACEMENT,
     read_run,
     size_label,
     stored_steps,
@@ -40,10 +53,17 @@ if TYPE_CHECKING:
     from pricing import PriceBook
     from recommender.performance.speed_prior import SpeedPrior
     from recommender.recommendation import Recommendation
-    from recommender.request import QuickRequest
-    from recommender.store import Run, Store
+    from recommender.store import Owner, Run, Store
 
-__all__ = ["Progress", "Workplace", "default_sizes", "resume_quick", "run_quick"]
+__all__ = [
+    "Progress",
+    "Workplace",
+    "check_quick",
+    "create_quick",
+    "default_sizes",
+    "resume_quick",
+    "run_quick",
+]
 
 LARGEST_QUICK_VCPUS = 4.0
 STARTING_S, SEARCH_OVERHEAD_S = 4.0, 6.0
@@ -87,47 +107,75 @@ def default_sizes(cores: int) -> tuple[float, ...]:
 
 
 def run_quick(request: QuickRequest, workplace: Workplace) -> Outcome:
-    """Whatever is wrong with the request is found before anything is stored or started."""
-    workload = request.workload()
-    parse_slo(request.slo)
-    workplace.book.require_region(request.constraints.region)
-    if request.measured_on is not None:
-        workplace.book.instance(request.measured_on)
-    if request.constraints.instance_types:
-        workplace.book.matching(request.constraints.instance_types)
+    run = create_quick(request, workplace.store, workplace.book, this_process())
+    return _measure(run, workplace)
+
+
+def create_quick(request: QuickRequest, store: Store, book: PriceBook, owner: Owner | None) -> Run:
+    """Whatever is wrong with the request is found before anything is stored."""
+    workload = check_quick(request, book)
     kept = request.model_copy(update={"workload_digest": workload.digest})
-    run = workplace.store.create_run(
+    return store.create_run(
         KIND,
         request.source.text,
         kept.model_dump(mode="json"),
         capture_environment().model_dump(mode="json"),
-        this_process(),
+        owner,
     )
-    return _measure(run, kept, workload, workplace)
 
 
-def resume_quick(run: Run, request: QuickRequest, workplace: Workplace) -> Outcome:
-    """Goes on with an interrupted, failed or stopped run; what is stored is not measured again."""
+def check_quick(request: QuickRequest, book: PriceBook) -> Workload:
+    """What will be sent. Raises what keeps such a run from being begun."""
     workload = request.workload()
-    return _measure(workplace.store.claim(run.id, this_process()), request, workload, workplace)
+    slo_to_rank_by(request.slo)
+    book = offered(book, request.constraints)
+    book.require_region(request.constraints.region)
+    if request.measured_on is not None:
+        book.instance(request.measured_on)
+    if request.constraints.instance_types:
+        book.matching(request.constraints.instance_types)
+    return workload
 
 
-def _measure(run: Run, request: QuickRequest, workload: Workload, workplace: Workplace) -> Outcome:
+def resume_quick(run: Run, workplace: Workplace) -> Outcome:
+    """Takes on a run that nobody works on; what is stored is not measured again."""
+    if run.kind != KIND:
+        raise BadRequest(
+            f"{run.id} is not a quick run", hint=f"recommender {run.kind} --resume {run.id}"
+        )
+    with taken_on(workplace.store, run.id):
+        QuickRequest.model_validate(run.request).workload()
+        claimed = workplace.store.claim(run.id, this_process())
+    return _measure(claimed, workplace)
+
+
+def _measure(run: Run, workplace: Workplace) -> Outcome:
     store = workplace.store
-    with ended(store, run):
-        session = _Session(run, request, workload, workplace)
+    with ended(store, run), told(store, run, workplace.progress) as progress:
+        workplace = replace(workplace, progress=progress)
+        session = _Session(_placed(run, workplace), workplace)
         failures = session.measure_all()
         recommendation = session.recommend()
         store.add_recommendation(run.id, recommendation.model_dump(mode="json"))
     return Outcome(run.id, recommendation, failures)
 
 
+def _placed(run: Run, workplace: Workplace) -> Run:
+    """With what the benchmarks of this machine are like, which may take some seconds to run."""
+    if PLACEMENT in run.environment:
+        return run
+    workplace.progress("placing this machine", None)
+    placement = placed_here(workplace.cache_folder, capture_environment(), utc_now().date())
+    described = run.environment | {PLACEMENT: placement.model_dump(mode="json")}
+    return workplace.store.describe(run.id, described)
+
+
 class _Session:
-    def __init__(
-        self, run: Run, request: QuickRequest, workload: Workload, workplace: Workplace
-    ) -> None:
-        self.run, self.request, self.workload, self.workplace = run, request, workload, workplace
-        self.slo = parse_slo(request.slo)
+    def __init__(self, run: Run, workplace: Workplace) -> None:
+        self.run, self.workplace = run, workplace
+        self.request = request = QuickRequest.model_validate(run.request)
+        self.workload = request.workload()
+        self.slo = slo_to_rank_by(request.slo)
         self.stored = stored_steps(workplace.store, run.id)
         self.began_s = time.perf_counter()
         self.left = self._sizes()
@@ -140,12 +188,10 @@ class _Session:
             return ()
         with self.workplace.journal.workspace() as folder:
             self.workplace.progress("preparing", self._left_s(len(todo)))
-            model_dir = model_folder(self.request.source, self.workplace.cache_folder)
+            prepare(self.request.source, self.workplace.cache_folder)
             with Engine(folder / "engine", self.workplace.journal) as engine:
                 for number, size in enumerate(todo):
-                    place = _Place(
-                        folder / f"size-{number}", engine, model_dir, len(todo) - number
-                    )
+                    place = _Place(folder / f"size-{number}", engine, len(todo) - number)
                     try:
                         self._measure_size(size, place)
                     except (InvalidMeasurement, TargetDied) as error:
@@ -181,13 +227,6 @@ class _Session:
     def _measure_size(self, size: float | None, place: _Place) -> None:
         label = size_label(size)
         progress, left_s = self.workplace.progress, self._left_s(place.sizes_left)
-        target = target_of(
-            self.request.source,
-            self.request.vcpus if self.request.source.kind == "url" else size,
-            place.folder,
-            place.model_dir,
-            self.workplace.journal,
-        )
 
         def waiting(state: Waiting) -> None:
             progress(f"{label}: starting ({state.waited_s:.0f} s, /ping: {state.last})", left_s)
@@ -195,8 +234,16 @@ class _Session:
         def starting(step: Step) -> None:
             progress(f"{label}: {step.text}", self._left_s(place.sizes_left, step))
 
-        progress(f"{label}: starting", left_s)
-        with running(target, waiting) as setup:
+        def told(doing: str) -> None:
+            progress(f"{label}: {doing}", left_s)
+
+        site = Site(place.folder, self.workplace.cache_folder, self.workplace.journal, told)
+        vcpus = self.request.vcpus if self.request.source.kind == "url" else size
+        told("starting")
+        with (
+            deployed(self.request.source, Deployment(vcpus=vcpus), site) as target,
+            running(target, waiting) as setup,
+        ):
             try_payloads(target, self.workload)
             search_capacity(
                 self._probe(target, setup, place.engine),
@@ -223,12 +270,14 @@ class _Session:
         )
 
     def _keep(self, key: str, measured: Measured) -> None:
-        self.workplace.store.add_measurement(
+        stored = self.workplace.store.add_measurement(
             self.run.id,
             key,
             measured.measurement.model_dump(mode="json"),
             measured.samples.encode(),
+            None if measured.resources is None else measured.resources.encode(),
         )
+        keep_outline(self.workplace.store, stored, measured)
 
     def _left_s(self, sizes: int, step: Step | None = None) -> float:
         """What the steps still to come take at most, give or take a bisection."""
@@ -247,5 +296,4 @@ class _Place:
 
     folder: Path
     engine: Engine
-    model_dir: Path | None
     sizes_left: int

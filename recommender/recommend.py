@@ -7,82 +7,125 @@ traffic, region or price book.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from loadtests.serverless.spec import MIB_PER_VCPU
+from pricing import Platform
 from recommender.candidates import find_candidates
+from recommender.cost import LOAD_BALANCER
 from recommender.errors import NothingMeasured
 from recommender.evaluation import MachineEvaluation, Question
 from recommender.evidence import cost_of_measuring, evidence_of
 from recommender.machines import machine_of, serverless_machine
 from recommender.measured import errors_in
+from recommender.next_measurement import Measuring
+from recommender.offered import offered
 from recommender.performance.model import Host, PerformanceModel
 from recommender.ranking import nearest_first, rank
 from recommender.recommendation import Recommendation
-from recommender.serverless import MIB_PER_VCPU, ServerlessEvaluation
+from recommender.serverless import ServerlessEvaluation
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from pricing import InstanceType, PriceBook
+    from recommender.accelerated import AcceleratedModel
     from recommender.candidates import Candidates
-    from recommender.demand import Demand
-    from recommender.evaluation import Evaluated
+    from recommender.demand import Constraints, Demand
+    from recommender.fleets import Options, Refused
     from recommender.measured import MeasuredRun
     from recommender.performance.model import MeasuredSize
     from recommender.performance.speed_prior import SpeedPrior
-    from recommender.recommendation import Rejected
 
-__all__ = ["recommend"]
+__all__ = ["Judged", "answer", "fit", "host_of", "judge", "placed_in", "recommend"]
 
 
 def recommend(
     run: MeasuredRun, demand: Demand, book: PriceBook, prior: SpeedPrior, now: datetime
 ) -> Recommendation:
     """Raises NothingMeasured when no size has a measurement fit to be evidence."""
+    book = offered(book, demand.constraints)
+    placed = placed_in(book, run)
+    return answer(placed, fit(placed, demand, prior), demand, book, now)
+
+
+def answer(
+    run: MeasuredRun, model: PerformanceModel, demand: Demand, book: PriceBook, now: datetime
+) -> Recommendation:
+    """The answer to one demand.
+
+    book: on the demand's terms (`offered`). run: placed in it; model: fitted to it
+    under the demand's SLO and burstiness.
+
+    What the model has simulated it keeps, so that asking it again takes a tenth of the time.
+    """
+    instance = None if run.measured_on is None else book.instance(run.measured_on)
+    found = find_candidates(book, demand.constraints, instance, run.accelerated)
+    question = Question(demand, book, errors_in(run.measurements), run.size_known)
+    judged = judge(found, model, question, instance, run.accelerated)
+    measuring = Measuring(
+        book.offers(demand.constraints.region), run.seconds, judged.saturation_rps
+    )
+    return Recommendation(
+        run=run.id,
+        created_at=now.isoformat(timespec="seconds"),
+        demand=demand,
+        ranked=rank(judged.evaluated, demand.traffic),
+        rejected=nearest_first([*(each.rejected for each in judged.refused), *found.rejected]),
+        evidence=evidence_of(run, model, book, now.date()),
+        assumptions=_assumptions(run, question),
+        cost_of_measuring=cost_of_measuring(run),
+        value_of_measuring=measuring.worth(judged.evaluated, judged.refused),
+    )
+
+
+def fit(run: MeasuredRun, demand: Demand, prior: SpeedPrior) -> PerformanceModel:
+    """Raises NothingMeasured when no size has a measurement fit to be evidence."""
     if not run.sizes:
         raise NothingMeasured(
             "the run holds no measurement that may be used",
             hint="measure again; `recommender show` lists what was found and why it is INVALID",
         )
-    instance = None if run.measured_on is None else book.instance(run.measured_on)
-    run = run if instance is None else _on_instance(run, instance)
-    model = PerformanceModel(run.sizes, run.source, prior)
-    found = find_candidates(book, demand.constraints, instance)
-    question = Question(demand, book, errors_in(run.measurements), run.size_known)
-    ranked, rejected = _judge(found, model, question, instance)
-    return Recommendation(
-        run=run.id,
-        created_at=now.isoformat(timespec="seconds"),
-        demand=demand,
-        ranked=rank(ranked, demand.traffic),
-        rejected=nearest_first([*rejected, *found.rejected]),
-        evidence=evidence_of(run, model, book, now.date()),
-        assumptions=_assumptions(run, question),
-        cost_of_measuring=cost_of_measuring(run),
-    )
+    bursts = demand.traffic.arrivals_cv
+    return PerformanceModel(run.sizes, run.source, prior, arrivals_cv=bursts, likely=run.likely)
 
 
-def _on_instance(run: MeasuredRun, instance: InstanceType) -> MeasuredRun:
-    """The figures are of that machine; a server of a size nobody named has all of it."""
+class Judged(NamedTuple):
+    """saturation_rps: of each machine, draws by its bare name."""
+
+    evaluated: Options
+    refused: list[Refused]
+    saturation_rps: dict[str, NDArray[np.float64]]
+
+
+def placed_in(book: PriceBook, run: MeasuredRun) -> MeasuredRun:
+    """On the machine it names, figures are of that; a server of a size nobody named has all."""
+    if run.measured_on is None:
+        return run
+    instance = book.instance(run.measured_on)
     sizes = run.sizes
     if not run.size_known:
         sizes = tuple(replace(size, vcpus=float(instance.vcpus)) for size in sizes)
-    return replace(run, sizes=sizes, source=machine_of(instance), size_known=True)
+    return replace(run, sizes=sizes, source=machine_of(instance), likely=(), size_known=True)
 
 
-def _judge(
+def judge(
     found: Candidates,
     model: PerformanceModel,
     question: Question,
     measured: InstanceType | None,
-) -> tuple[list[Evaluated], list[Rejected]]:
+    accelerated: AcceleratedModel | None = None,
+) -> Judged:
     """Every machine, and serverless, in the same draws."""
     asked = {offer.instance.name for offer in found.machines}
     columns = {
         n: instance for n, instance in enumerate(question.book.instances) if instance.name in asked
     }
     hosts = {
-        instance.name: _host(instance, model, measured is not None and measured == instance)
+        instance.name: host_of(instance, model, measured is not None and measured == instance)
         for instance in columns.values()
     }
     # Drawn for all that the book knows: a figure does not depend on what else was asked for.
@@ -90,14 +133,27 @@ def _judge(
     ratios = model.speed_ratios([*catalogue, serverless_machine()])
     predicted = model.predict(list(hosts.values()), ratios[:, list(columns)], question.slo)
     predictions = dict(zip(hosts, predicted, strict=True))
-    fleets, refused = MachineEvaluation(model, question, hosts, predictions).run(found.machines)
+    speeds = {instance.name: ratios[:, n] for n, instance in columns.items()}
+    on_accelerators = None if accelerated is None else accelerated.carried(model, question.slo)
+    if on_accelerators is not None:
+        predictions |= {
+            instance.name: on_accelerators.predict(instance, speeds[instance.name])
+            for instance in columns.values()
+            if instance.accelerator is not None and hosts[instance.name].measured is None
+        }
+    machines = MachineEvaluation(model, question, hosts, predictions, speeds, on_accelerators)
+    fleets, refused = machines.run(found.machines)
     serverless, too_slow = ServerlessEvaluation(model, question, ratios[:, -1]).run(
         found.serverless
     )
-    return [*fleets, *serverless], [*refused, *too_slow]
+    return Judged(
+        fleets.and_these(serverless),
+        [*refused, *too_slow],
+        {name: each.saturation_rps for name, each in predictions.items()},
+    )
 
 
-def _host(instance: InstanceType, model: PerformanceModel, is_measured: bool) -> Host:  # noqa: FBT001
+def host_of(instance: InstanceType, model: PerformanceModel, is_measured: bool) -> Host:  # noqa: FBT001
     return Host(
         machine_of(instance),
         instance.baseline_ratio or 1.0,
@@ -126,11 +182,13 @@ def _assumptions(run: MeasuredRun, question: Question) -> tuple[str, ...]:
         "A fleet has a fixed size, enough for the peak: no automatic scaling.",
         "The server uses a larger machine as it did the sizes measured (a worker for each vCPU).",
         f"Serverless: {MIB_PER_VCPU} MiB for each vCPU, an idle instance gone after 5 minutes.",
-        "EC2 is the machine alone: no load balancer, and nobody's time to run it.",
         "Spot prices are estimates, and a reclaimed machine is replaced within its notice.",
-        "Prices are list prices, without tax, savings plans, free tier or endpoint storage.",
+        "Prices are list prices in USD, without tax, free tier or endpoint storage.",
+        *_assumed_of_self_hosting(question),
+        *_assumed_of_savings_plans(constraints),
         *_assumed_of_data(question),
         *_assumed_of_zones(constraints.zones),
+        *(() if run.accelerated is None else run.accelerated.assumptions),
     )
 
 
@@ -151,9 +209,35 @@ def _assumed_of_the_source(run: MeasuredRun) -> tuple[str, ...]:
     )
 
 
+def _assumed_of_self_hosting(question: Question) -> tuple[str, ...]:
+    constraints = question.demand.constraints
+    billed = {item.name for item in question.items[Platform.EC2]}
+    if not constraints.load_balancer:
+        balanced = "without a load balancer, as was said"
+    elif LOAD_BALANCER in billed:
+        balanced = "with one load balancer, to which clients keep their connections open"
+    else:
+        balanced = f"without a load balancer: its price in {constraints.region} is not known"
+    usd = constraints.self_hosting_usd_per_month
+    runs = (
+        f"running machines oneself costs ${usd.normalize():f} a month besides, as was said"
+        if usd
+        else "nobody's time to run it is billed (--self-hosting-usd)"
+    )
+    return (f"EC2 is {balanced}; {runs}.",)
+
+
+def _assumed_of_savings_plans(constraints: Constraints) -> tuple[str, ...]:
+    plans = constraints.savings_plans
+    rates = ", ".join(f"{saving:%} on {name}" for name, saving in plans.items())
+    if not rates:
+        return ("No savings plan (--savings-plan).",)
+    return (f"Savings plans save {rates}, as was said, on all that is committed to.",)
+
+
 def _assumed_of_data(question: Question) -> tuple[str, ...]:
     region = question.demand.constraints.region
-    if not question.data_items:
+    if not question.items[Platform.SAGEMAKER]:
         return (f"No price for data in and out is known in {region}: not billed.",)
     if question.demand.workload.response_bytes_mean is None:
         return ("No answer's size was seen: data out is not billed.",)

@@ -2,6 +2,8 @@
 
 Format history
 1 (0.1.0): first.
+2 (0.2.0): what choosing each candidate may cost, and what measuring next is worth. A document of
+format 1 says neither: None.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ __all__ = [
     "FORMAT",
     "Basis",
     "Candidate",
+    "Carried",
     "Cost",
     "CostItem",
     "CostOfMeasuring",
@@ -26,6 +29,7 @@ __all__ = [
     "LatencySeconds",
     "MeasurementSummary",
     "ModelFacts",
+    "NextMeasurement",
     "ObjectiveVerdict",
     "Option",
     "Performance",
@@ -37,9 +41,10 @@ __all__ = [
     "Rejected",
     "Serverless",
     "SizeFacts",
+    "ValueOfMeasuring",
 ]
 
-FORMAT = 1
+FORMAT = 2
 
 
 class _Frozen(BaseModel):
@@ -71,6 +76,8 @@ class RejectReason(StrEnum):
     MEMORY = "memory"
     LIMIT = "limit"
     INCONCLUSIVE = "inconclusive"
+    OUT_OF_RANGE = "out-of-range"
+    """Too far from what was measured for the model to say anything."""
 
 
 class Range(_Frozen):
@@ -89,9 +96,9 @@ class Serverless(_Frozen):
 class Option(_Frozen):
     """One way to deploy. replicas: machines; for serverless, requests in flight at peak."""
 
-    platform: Literal["sagemaker", "serverless", "ec2"]
+    platform: Literal["sagemaker", "serverless", "ec2", "own"]
     instance_type: str | None = None
-    purchase: Literal["on-demand", "spot"]
+    purchase: Literal["on-demand", "spot", "savings-plan"]
     region: str
     replicas: int | None = None
     serverless: Serverless | None = None
@@ -161,6 +168,24 @@ class Performance(_Frozen):
     price_basis: Literal["reported", "derived"]
 
 
+class Carried(_Frozen):
+    """How one replica's throughput was carried over from what was measured.
+
+    speed_ratio: of one vCPU there over one here. at_source_rps: at saturation, by as many vCPUs of
+    the machine measured on. Both None where the machine itself was measured. saturation_rps: of
+    the machine; capacity_rps: within the SLO, for ever. sized_by_rps: the capacity that it has
+    with the confidence asked for: replicas are counted by it.
+    """
+
+    vcpus: float
+    silicon: str | None
+    speed_ratio: Range | None
+    at_source_rps: Range | None
+    saturation_rps: Range
+    capacity_rps: Range
+    sized_by_rps: float
+
+
 class ObjectiveVerdict(_Frozen):
     """One objective of the SLO.
 
@@ -175,7 +200,13 @@ class ObjectiveVerdict(_Frozen):
 
 
 class Candidate(_Frozen):
-    """probability_best: share of draws in which it is the cheapest that meets the SLO."""
+    """probability_best: share of draws in which it is the cheapest that meets the SLO.
+
+    carried: None for serverless, and in documents of format 1.
+
+    expected_regret_usd_per_month: how much more than the best of each draw it costs on average; in
+    a draw in which it misses the SLO, what it costs in others counts as lost.
+    """
 
     rank: int
     option: Option
@@ -183,8 +214,32 @@ class Candidate(_Frozen):
     performance: Performance
     verdicts: tuple[ObjectiveVerdict, ...]
     probability_best: float
+    expected_regret_usd_per_month: str | None = None
     frontier: bool
     notes: tuple[str, ...] = ()
+    carried: Carried | None = None
+
+
+class NextMeasurement(_Frozen):
+    """A measurement on one machine. command: what makes it.
+
+    probability_changes_answer: that another option is then chosen. expected_saving_usd_per_month:
+    by which it lowers what the chosen option is expected to cost; None while nothing is chosen.
+    """
+
+    instance_type: str
+    minutes: float
+    usd: str
+    probability_changes_answer: float
+    expected_saving_usd_per_month: str | None
+    command: str
+
+
+class ValueOfMeasuring(_Frozen):
+    """best: None where no measurement is worth what it costs. others: what comes after it."""
+
+    best: NextMeasurement | None
+    others: tuple[NextMeasurement, ...] = ()
 
 
 class Rejected(_Frozen):
@@ -225,7 +280,10 @@ class MeasurementSummary(_Frozen):
 
 
 class SizeFacts(_Frozen):
-    """What the search at one size came to."""
+    """What the search at one size came to.
+
+    bound_by: what a faster machine would have to shorten; None where its CPU use was not seen.
+    """
 
     vcpus: float
     capacity_rps: float
@@ -238,6 +296,7 @@ class SizeFacts(_Frozen):
     cpu_s_per_request: float | None
     memory_peak_bytes: int | None
     setup_s: float | None
+    bound_by: Literal["CPU", "waiting"] | None = None
 
 
 class PriceBookFacts(_Frozen):
@@ -250,13 +309,18 @@ class ModelFacts(_Frozen):
     """How figures were carried to other machines.
 
     holdout_error: median relative error of throughput on machines and workloads that the speed
-    prior had not seen; holdout_coverage: share of them inside its 80 % interval.
+    prior had not seen; holdout_coverage: share of them inside its 80 % interval. source_likely:
+    silicons that the machine measured on may be of, by what its own benchmarks are like, with
+    probabilities; empty where nobody looked. memory_traffic: how much workers side by side slow
+    each other down.
     """
 
     name: str
     source_silicon: str | None
+    source_likely: dict[str, float] = Field(default_factory=dict)
     holdout_error: float | None
     holdout_coverage: float | None
+    memory_traffic: Literal["light", "shared", "heavy", "unknown"] = "unknown"
     draws: int
 
 
@@ -275,7 +339,7 @@ class CostOfMeasuring(_Frozen):
 
 
 class Recommendation(_Frozen):
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     run: str | None = None
     created_at: str
     demand: Demand
@@ -284,6 +348,7 @@ class Recommendation(_Frozen):
     evidence: Evidence
     assumptions: tuple[str, ...]
     cost_of_measuring: CostOfMeasuring
+    value_of_measuring: ValueOfMeasuring | None = None
 
     @property
     def best(self) -> Candidate | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from loadtests.slo import parse_slo
-from recommender.demand import Demand
+from recommender.demand import Demand, slo_to_rank_by
 from recommender.errors import BadRequest, NothingMeasured
 from recommender.measured import response_bytes_mean
 from recommender.recommend import recommend
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from recommender.recommendation import Recommendation
     from recommender.store import Run, Store
 
-__all__ = ["Changes", "rerank"]
+__all__ = ["Changes", "asked_anew", "rerank"]
 
 
 @dataclass(frozen=True)
@@ -46,26 +45,31 @@ def rerank(
     book does not have, NothingMeasured for a run without evidence,
     BadRequest for a run of another kind.
     """
+    book, prior = known
+    demand = asked_anew(store, run, changes)
+    return recommend(read_run(store, run, demand.slo), demand, book, prior, now)
+
+
+def asked_anew(store: Store, run: Run, changes: Changes) -> Demand:
+    """Raises what `rerank` does, but for what only the book can tell."""
     if run.kind != KIND:
         raise BadRequest(
             f"{run.id} is a {run.kind} run: there is no recommendation to make anew",
             hint=f"recommender show {run.id}",
         )
-    book, prior = known
     before = _demand(store, run)
     constraints = before.constraints.model_validate(
         before.constraints.model_dump() | changes.constraints
     )
-    demand = before.model_copy(
+    return before.model_copy(
         update={
-            "slo": before.slo if changes.slo is None else parse_slo(changes.slo).text,
+            "slo": before.slo if changes.slo is None else slo_to_rank_by(changes.slo).text,
             "traffic": before.traffic
             if changes.traffic is None
             else traffic_facts(changes.traffic),
             "constraints": constraints,
         }
     )
-    return recommend(read_run(store, run, demand.slo), demand, book, prior, now)
 
 
 def _demand(store: Store, run: Run) -> Demand:

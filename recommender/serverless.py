@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests.capacity import tightest
-from recommender.candidates import serverless_option
-from recommender.cost import Bill, LineItem, requests_per_month, to_billionths
-from recommender.evaluation import MEMORY_SHARE, Evaluated, price_facts
+from loadtests.serverless.spec import IDLE_RECLAIM_S, MIB_PER_VCPU
+from loadtests.slo import tightest
+from pricing import Platform
+from recommender.cost import requests_per_month, to_billionths
+from recommender.evaluation import MEMORY_SHARE
+from recommender.fleets import Evaluated, Fleet, Options, Refusal, Refused
 from recommender.limits import (
     SERVERLESS_MAX_CONCURRENCY,
     SERVERLESS_PAYLOAD_BYTES,
@@ -25,7 +27,7 @@ from recommender.limits import (
 )
 from recommender.performance.model import REPORTED
 from recommender.recommendation import Basis, Performance, RejectReason
-from recommender.verdicts import Rejection, judge_all, latency_of, range_of
+from recommender.verdicts import Rejection, latency_of, range_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,14 +37,12 @@ if TYPE_CHECKING:
     from pricing import ServerlessOffer
     from recommender.evaluation import Question
     from recommender.performance.model import PerformanceModel
-    from recommender.recommendation import LatencySeconds, ObjectiveVerdict, Rejected
+    from recommender.recommendation import LatencySeconds, ObjectiveVerdict
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MIB_PER_VCPU", "ServerlessEvaluation"]
+__all__ = ["ServerlessEvaluation"]
 
-MIB_PER_VCPU = 1769  # Lambda's; SageMaker publishes none
-IDLE_RECLAIM_S = 300.0  # after which an idle instance is assumed to be gone
 COLD_SHARE_WORTH_SAYING = 0.001
 
 
@@ -54,35 +54,32 @@ class ServerlessEvaluation:
     question: Question
     speed_ratio: Floats
 
-    def run(self, offers: Sequence[ServerlessOffer]) -> tuple[list[Evaluated], list[Rejected]]:
+    def run(self, offers: Sequence[ServerlessOffer]) -> tuple[Options, list[Refused]]:
         evaluated: list[Evaluated] = []
-        rejected: list[Rejected] = []
+        refused: list[Refused] = []
         for offer in offers:
-            found = self._evaluate(offer)
+            found = self._judge(offer)
             if isinstance(found, Rejection):
-                rejected.append(found.of(serverless_option(offer)))
+                refused.append(Refused(Refusal(found), offer))
             else:
-                evaluated.append(found)
-        return evaluated, rejected
+                evaluated.append(Evaluated(found, offer))
+        return Options.of(evaluated), refused
 
-    def _evaluate(self, offer: ServerlessOffer) -> Evaluated | Rejection:
+    def _judge(self, offer: ServerlessOffer) -> Fleet | Rejection:
         obstacle = self._unfit(offer)
         if obstacle is not None:
             return obstacle
         served = self._served(offer)
-        verdicts, obstacle = judge_all(
-            self.question.slo,
+        verdicts, obstacle = self.question.judge.judge(
             {
                 each.quantile: served.judged_s(each.quantile, each.limit_s)
                 for each in self.question.slo.latency
-            },
-            self.question.errors,
-            self.question.demand.constraints.confidence,
+            }
         )
         if obstacle is not None:
             return self._explained(obstacle, served)
         obstacle = self._over_limits(served)
-        return self._priced(offer, served, verdicts) if obstacle is None else obstacle
+        return self._fleet(offer, served, verdicts) if obstacle is None else obstacle
 
     def _unfit(self, offer: ServerlessOffer) -> Rejection | None:
         obstacle = payload_obstacle(self.question.demand.workload, SERVERLESS_PAYLOAD_BYTES)
@@ -102,7 +99,8 @@ class ServerlessEvaluation:
         slowdown = 1 / self.speed_ratio
         return _Served(
             unit_service=self.model.unit_service,
-            mean_s=self.model.service_mean_s(share) * slowdown,
+            mean_s=self.model.service_mean_s(share)
+            * self.model.demand.time_ratio(self.speed_ratio),
             cold_ratio=self.cold_ratio,
             setup_s=self._setup_s(share, slowdown),
         )
@@ -134,9 +132,16 @@ class ServerlessEvaluation:
         return answer_obstacle(served.latency.p99)
 
     def _in_flight(self, served: _Served) -> Floats:
-        """At peak, with three standard deviations of a Poisson count to spare."""
-        mean = self.question.demand.traffic.peak_rps * served.mean_s
-        return np.asarray(np.ceil(mean + 3 * np.sqrt(mean)))
+        """At peak, with three standard deviations to spare.
+
+        The variance over the mean is z = 1 + (cv² - 1) E[min(S, S')] / E[S], with cv of the gaps
+        between requests and S, S' two service times: 1 for Poisson arrivals (Whitt 1984,
+        "Heavy-Traffic Approximations for Service Systems with Blocking").
+        """
+        traffic = self.question.demand.traffic
+        mean = traffic.peak_rps * served.mean_s
+        excess = (traffic.arrivals_cv**2 - 1) * served.least_of_two
+        return np.asarray(np.ceil(mean + 3 * np.sqrt(mean * (1 + excess))))
 
     def _explained(self, obstacle: Rejection, served: _Served) -> Rejection:
         if obstacle.reason is RejectReason.INCONCLUSIVE:
@@ -152,31 +157,24 @@ class ServerlessEvaluation:
             why.append(f"{self.cold_ratio:.1%} of the requests start cold{setup}")
         return obstacle.because("; ".join(why))
 
-    def _priced(
+    def _fleet(
         self, offer: ServerlessOffer, served: _Served, verdicts: tuple[ObjectiveVerdict, ...]
-    ) -> Evaluated:
+    ) -> Fleet:
         requests = requests_per_month(self.question.demand.traffic)
         billed_s = served.billed_s
-        compute = LineItem(
-            f"compute at {offer.memory_mib // 1024} GB",
-            to_billionths(requests * to_billionths(float(np.median(billed_s)))),
-            "second",
-            offer.usd_per_second,
-        )
-        bill = Bill((compute, *self.question.data_items))
-        extra = float(bill.usd_per_month - compute.usd)
-        costs = float(requests) * billed_s * float(offer.usd_per_second) + extra
         in_flight = self._in_flight(served)
         confidence = self.question.demand.constraints.confidence
-        return Evaluated(
-            option=serverless_option(
-                offer, int(np.quantile(in_flight, confidence, method="higher"))
+        return Fleet(
+            machine=None,
+            replicas=int(np.quantile(in_flight, confidence, method="higher")),
+            unit="second",
+            quantity=to_billionths(requests * to_billionths(float(np.median(billed_s)))),
+            quantity_draws=np.where(
+                self._is_met(served, in_flight), float(requests) * billed_s, np.inf
             ),
-            bill=bill,
-            price=price_facts(offer),
             performance=self._performance(offer, served),
             verdicts=verdicts,
-            cost_draws=np.where(self._is_met(served, in_flight), costs, np.inf),
+            items=self.question.items[Platform.SERVERLESS],
             notes=self._notes(served),
         )
 
@@ -201,7 +199,10 @@ class ServerlessEvaluation:
         )
 
     def _notes(self, served: _Served) -> tuple[str, ...]:
-        notes = ["vCPU share by memory is an assumption", "cold starts at rising load not counted"]
+        notes = [
+            "vCPU share by memory is an assumption",
+            "cold starts at rising load are counted by `recommender simulate`",
+        ]
         if served.cold_ratio > COLD_SHARE_WORTH_SAYING:
             notes.append(f"{served.cold_ratio:.1%} of the requests start cold")
         return tuple(notes)
@@ -215,6 +216,13 @@ class _Served:
     mean_s: Floats
     cold_ratio: float
     setup_s: Floats | None
+
+    @property
+    def least_of_two(self) -> float:
+        """E[min(S, S')] / E[S] of service times: the n-th of N is it in 2 (N - n) + 1 pairs."""
+        times = np.sort(self.unit_service)
+        pairs = 2 * np.arange(len(times), 0, -1) - 1
+        return float((times * pairs).sum() / len(times) ** 2 / times.mean())
 
     def is_cold(self, quantile: float) -> bool:
         """Do cold starts reach into the quantile?"""

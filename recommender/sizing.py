@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from recommender.demand import Constraints
 
-__all__ = ["needed_replicas", "replicas_for", "with_zones"]
+__all__ = ["cautious", "needed_replicas", "replicas_for", "with_zones"]
 
 
 def with_zones(replicas: NDArray[np.float64], zones: int) -> NDArray[np.float64]:
@@ -35,10 +35,16 @@ def needed_replicas(
         return with_zones(np.ceil(peak_rps / usable), constraints.zones)
 
 
+def cautious(capacity_rps: NDArray[np.float64], confidence: float) -> float:
+    """The largest of the draws that the capacity reaches with that confidence."""
+    place = math.floor((1 - confidence) * (len(capacity_rps) - 1))
+    return float(np.partition(capacity_rps, place)[place])
+
+
 def replicas_for(
     capacity_rps: NDArray[np.float64], peak_rps: float, constraints: Constraints
 ) -> int | None:
     """Fewest that meet the SLO with the stated confidence; None when no number does."""
-    cautious = np.quantile(capacity_rps, [1 - constraints.confidence], method="lower")
-    needed = float(needed_replicas(cautious, peak_rps, constraints)[0])
+    sized_by = np.array([cautious(capacity_rps, constraints.confidence)])
+    needed = float(needed_replicas(sized_by, peak_rps, constraints)[0])
     return int(needed) if math.isfinite(needed) else None

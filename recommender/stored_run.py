@@ -6,20 +6,23 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from loadtests.capacity import Evidence, conclude
 from loadtests.environment import Environment
 from loadtests.measurement import Measurement, with_objectives
+from loadtests.modes.capacity import Evidence, conclude
 from loadtests.probe import Measured
 from loadtests.samples import Samples
-from loadtests.slo import parse_slo
 from loadtests.steps import ClosedStep, OpenStep
-from recommender.machines import machine_here, unseen_machine
+from recommender.accelerated import AcceleratedModel
+from recommender.demand import slo_to_rank_by
+from recommender.machines import likely_machines, machine_here, unseen_machine
 from recommender.measured import KeptMeasurement, MeasuredRun
+from recommender.performance.accelerators import GpuRoofline
 from recommender.performance.model import MeasuredSize
+from recommender.placement.here import Placement
 from recommender.request import QuickRequest
 
 if TYPE_CHECKING:
-    from loadtests.capacity import Capacity, SearchSettings
+    from loadtests.modes.capacity import Capacity, SearchSettings
     from loadtests.slo import Slo
     from recommender.performance.speed_prior import Machine
     from recommender.request import Source
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEY_SEPARATOR",
+    "PLACEMENT",
     "kept_measurements",
     "measured_size",
     "read_run",
@@ -35,6 +39,7 @@ __all__ = [
 ]
 
 KEY_SEPARATOR = "/"
+PLACEMENT = "placement"  # of this machine, in the environment of a run
 INVALID_MARK = "-invalid-"
 
 
@@ -59,22 +64,27 @@ def stored_steps(store: Store, run_id: str) -> dict[str, dict[str, Measured]]:
 def read_run(store: Store, run: Run, slo_text: str) -> MeasuredRun:
     """Judged anew under `slo_text`, from the samples, without measuring anything."""
     request = QuickRequest.model_validate(run.request)
-    slo = parse_slo(slo_text)
+    slo = slo_to_rank_by(slo_text)
     environment = Environment.model_validate(run.environment)
     found = (
         _size_of(steps, slo, request.settings, float(environment.cores))
         for steps in stored_steps(store, run.id).values()
     )
     kept = kept_measurements(store, run)
+    placement, is_here = _placement(run), _is_here(request.source)
     return MeasuredRun(
         id=run.id,
         sizes=tuple(size for size in found if size is not None),
         measurements=kept,
         environment=environment,
-        source=_source(request.source, environment),
+        source=machine_here(environment, placement) if is_here else unseen_machine(),
+        likely=_likely(environment, placement) if is_here else (),
         measured_on=request.measured_on,
         seconds=_seconds(store, run, kept),
         size_known=request.source.kind != "url" or request.vcpus is not None,
+        accelerated=None
+        if request.model is None
+        else AcceleratedModel(request.model, GpuRoofline.bundled()),
     )
 
 
@@ -114,15 +124,36 @@ def measured_size(
         memory_peak_bytes=max(peaks, default=None),
         setup_s=busiest.target.setup_s,
         available_ratio=_available_ratio(busiest),
+        alone_mean_s=_alone_mean_s(history),
     )
 
 
-def _source(source: Source, environment: Environment) -> Machine:
+def _alone_mean_s(history: tuple[Evidence, ...]) -> float | None:
+    times = [
+        each.service_s
+        for each in history
+        if isinstance(each.step, ClosedStep) and each.step.concurrency == 1
+    ]
+    return float(times[0].mean()) if times and len(times[0]) else None
+
+
+def _placement(run: Run) -> Placement | None:
+    """None where the run was made before machines were placed."""
+    found = run.environment.get(PLACEMENT)
+    return None if found is None else Placement.model_validate(found)
+
+
+def _likely(
+    environment: Environment, placement: Placement | None
+) -> tuple[tuple[Machine, float], ...]:
+    return () if placement is None else likely_machines(environment, placement)
+
+
+def _is_here(source: Source) -> bool:
     """A server at another address runs on hardware that this machine says nothing about."""
     if source.kind != "url":
-        return machine_here(environment)
-    host = urlsplit(source.where or "").hostname or ""
-    return machine_here(environment) if _is_loopback(host) else unseen_machine()
+        return True
+    return _is_loopback(urlsplit(source.where or "").hostname or "")
 
 
 def _is_loopback(host: str) -> bool:

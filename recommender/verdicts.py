@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
 
 from loadtests.samples import ratio_bound
-from loadtests.slo import ErrorRateObjective, Verdict, judge
+from loadtests.slo import ErrorRateObjective, LatencyObjective, Verdict, judge
 from recommender.recommendation import (
     LatencySeconds,
     ObjectiveVerdict,
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from loadtests.slo import LatencyObjective, Objective, Slo
+    from loadtests.slo import Slo
     from recommender.recommendation import Option
 
 __all__ = [
     "Errors",
+    "Judge",
     "Rejection",
-    "judge_all",
     "judge_errors",
     "judge_latency",
     "latency_of",
@@ -131,25 +132,53 @@ def requests_to_settle(errors: Errors, limit_ratio: float, confidence: float) ->
     return math.ceil(z * z * limit_ratio * (1 - limit_ratio) / (seen - limit_ratio) ** 2)
 
 
-def judge_all(
-    slo: Slo,
-    latency_s: Mapping[float, NDArray[np.float64] | None],
-    errors: Errors,
-    confidence: float,
-) -> tuple[tuple[ObjectiveVerdict, ...], Rejection | None]:
-    """A verdict for each objective, and what the worst of them means; None when all are met.
+@dataclass(frozen=True)
+class Judge:
+    """What every option is held to. Errors were counted once, and are judged once."""
 
-    latency_s: draws by quantile; None where nothing measured tells.
-    """
-    judged = [(each, _judged(each, latency_s, errors, confidence)) for each in slo.objectives]
-    verdicts = tuple(verdict for _, verdict in judged)
-    unmet = [pair for pair in judged if pair[1].verdict is not Verdict.MET]
-    if not unmet:
-        return verdicts, None
-    objective, worst = min(unmet, key=lambda pair: _severity(pair[1]))
-    if isinstance(objective, ErrorRateObjective):
-        return verdicts, _too_many_errors(worst, errors, objective.limit_ratio, confidence)
-    return verdicts, _too_slow(worst, confidence)
+    slo: Slo
+    errors: Errors
+    confidence: float
+
+    def judge(
+        self, latency_s: Mapping[float, NDArray[np.float64] | None]
+    ) -> tuple[tuple[ObjectiveVerdict, ...], Rejection | None]:
+        """A verdict for each objective, and what the worst of them means; None when all are met.
+
+        latency_s: draws by quantile; None where nothing measured tells.
+        """
+        judged = [
+            (
+                each,
+                self._of_errors[each]
+                if isinstance(each, ErrorRateObjective)
+                else judge_latency(each, latency_s[each.quantile], self.confidence),
+            )
+            for each in self._objectives
+        ]
+        verdicts = tuple(verdict for _, verdict in judged)
+        unmet = [pair for pair in judged if pair[1].verdict is not Verdict.MET]
+        if not unmet:
+            return verdicts, None
+        objective, worst = min(unmet, key=lambda pair: _severity(pair[1]))
+        if isinstance(objective, ErrorRateObjective):
+            limit_ratio = objective.limit_ratio
+            return verdicts, _too_many_errors(worst, self.errors, limit_ratio, self.confidence)
+        return verdicts, _too_slow(worst, self.confidence)
+
+    @cached_property
+    def _objectives(self) -> tuple[LatencyObjective | ErrorRateObjective, ...]:
+        """Those of other kinds have been refused before (`demand.slo_to_rank_by`)."""
+        kinds = LatencyObjective | ErrorRateObjective
+        return tuple(each for each in self.slo.objectives if isinstance(each, kinds))
+
+    @cached_property
+    def _of_errors(self) -> dict[ErrorRateObjective, ObjectiveVerdict]:
+        return {
+            each: judge_errors(each, self.errors, self.confidence)
+            for each in self._objectives
+            if isinstance(each, ErrorRateObjective)
+        }
 
 
 def range_of(draws: NDArray[np.float64]) -> Range:
@@ -177,17 +206,6 @@ def latency_of(taken_s: Mapping[float, NDArray[np.float64] | None]) -> LatencySe
         return median if math.isfinite(median) else None
 
     return LatencySeconds(p50=at(0.5), p90=at(0.9), p95=at(0.95), p99=at(0.99))
-
-
-def _judged(
-    objective: Objective,
-    latency_s: Mapping[float, NDArray[np.float64] | None],
-    errors: Errors,
-    confidence: float,
-) -> ObjectiveVerdict:
-    if isinstance(objective, ErrorRateObjective):
-        return judge_errors(objective, errors, confidence)
-    return judge_latency(objective, latency_s[objective.quantile], confidence)
 
 
 def _severity(verdict: ObjectiveVerdict) -> tuple[bool, float]:

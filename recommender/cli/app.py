@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from typing_extensions import override
 
+from recommender.cli.lazy import LazyGroup
 from recommender.cli.places import state_folder
 
 if TYPE_CHECKING:
@@ -26,35 +26,30 @@ COMMANDS = {
     "worker": ("recommender.cli.worker", "Send load for a load test that runs elsewhere."),
     "show": ("recommender.cli.runs", "Show what a run found."),
     "list": ("recommender.cli.runs", "List the runs kept, newest first."),
+    "stop": ("recommender.cli.jobs", "Stop a run; what it measured is kept."),
+    "delete": ("recommender.cli.jobs", "Delete runs, with all they measured."),
+    "compare": ("recommender.cli.compare", "Say what is better and worse in one of two runs."),
     "rank": ("recommender.cli.rank", "Rank a stored run for another demand; measures nothing."),
+    "prices": ("recommender.cli.prices", "See, compare and refresh what everything costs."),
+    "planner": ("recommender.cli.planner", "Replay how what to measure next is chosen."),
+    "explain": ("recommender.cli.explain", "Say why a run recommends what it does."),
+    "simulate": ("recommender.cli.simulate", "Play traffic that comes and goes on a fleet."),
+    "scaling": ("recommender.cli.scaling", "Search the scaling policy to deploy."),
+    "model": ("recommender.cli.model", "Say how right predictions are, and fit them anew."),
     "dashboard": ("recommender.cli.dashboard", "See runs and recommendations in a browser."),
     "doctor": ("recommender.cli.doctor", "Say what this machine can do, and how right it is."),
     "cleanup": ("recommender.cli.cleanup", "Remove what crashed runs left behind."),
     "schema": ("recommender.cli.schema", "Print the JSON Schema of a document."),
 }
 INTERRUPTED = 130
+TIDIES_UP_S = 30.0
 
 
-class LazyGroup(click.Group):
-    @override
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    @override
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    @override
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, f"{cmd_name}_command")
-        return command
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    parts=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="inference-recommender", prog_name="recommender")
 def cli() -> None:
     """Which instance serves this model container most cheaply, and how sure is that?
@@ -118,5 +113,13 @@ def _say(message: str, hint: str | None) -> None:
         click.echo("\n".join(f"  {line}" for line in hint.splitlines()), err=True)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """Asked again soon after, it goes on tidying up."""
+    asked_s = time.perf_counter()
+
+    def again(number: int, frame: FrameType | None) -> None:
+        if time.perf_counter() - asked_s > TIDIES_UP_S:
+            _interrupt(number, frame)
+
+    signal.signal(number, again)
     raise KeyboardInterrupt

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.table import Table
 
 from loadtests.generator_bench import Unit
+from recommender.cli.tables import plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import RenderableType
+    from rich.table import Table
 
     from loadtests.generator_bench import Bench, Figure, Goal
 
@@ -46,7 +47,7 @@ def bench_shown(bench: Bench) -> RenderableType:
 
 
 def _table() -> Table:
-    return Table(box=None, pad_edge=False, header_style="bold")
+    return plain_table()
 
 
 def _figures(bench: Bench) -> Table:

@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from loadtests.compare import CompareVerdict
-from loadtests.drift import TrendVerdict
 from loadtests.journal import Journal
+from loadtests.modes.compare import CompareVerdict
+from loadtests.modes.drift import TrendVerdict
 from loadtests.slo import Verdict
-from loadtests.targets.limits import capabilities
-from pricing import load_book
 from recommender.cli.loadtest_report import (
     explanation_table,
     render_report,
@@ -21,13 +19,13 @@ from recommender.cli.loadtest_report import (
 )
 from recommender.cli.options import open_chosen_store, store_option
 from recommender.cli.output import INCONCLUSIVE, Destinations, destination_options
+from recommender.cli.own_prior import prior_in_use
 from recommender.cli.places import cache_folder, journal_folder
+from recommender.cli.price_books import book_in_use
 from recommender.cli.progress import progress_shown
 from recommender.errors import BadRequest
-from recommender.loadtest.agenda import configurations_of
 from recommender.loadtest.building import build_report
-from recommender.loadtest.explanation import explain
-from recommender.loadtest.prices import hourly_prices, paid_prices
+from recommender.loadtest.explanation import explain_here
 from recommender.loadtest.reading import read_plan
 from recommender.loadtest.report import (
     CapacityAnswer,
@@ -35,9 +33,7 @@ from recommender.loadtest.report import (
     FixedAnswer,
     SoakAnswer,
 )
-from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.session import resume_loadtest, run_loadtest
-from recommender.performance.speed_prior import SpeedPrior
 from recommender.quick import Workplace
 
 if TYPE_CHECKING:
@@ -107,8 +103,8 @@ def loadtest_command(plan_file: str | None, **given: Any) -> None:  # noqa: ANN4
         workplace = Workplace(
             store=store,
             journal=Journal(journal_folder()),
-            book=load_book(),
-            prior=SpeedPrior.bundled(),
+            book=book_in_use(),
+            prior=prior_in_use(),
             cache_folder=cache_folder(),
             progress=progress,
         )
@@ -177,11 +173,7 @@ def _plan(file: Path, given: dict[str, Any]) -> Plan:
 
 
 def _explain(plan: Plan, folder: Path) -> None:
-    cores = len(capabilities().cores)
-    configurations = configurations_of(plan, cores)
-    prices = hourly_prices(configurations, plan.region, load_book())
-    LoadTestRequest.of(plan, folder)  # the payloads are there, and of a known type
-    explanation = explain(plan, cores, paid_prices(plan, configurations, prices))
+    explanation = explain_here(plan, folder, book_in_use())
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(no_color=True, highlight=False, width=120)

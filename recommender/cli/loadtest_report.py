@@ -8,8 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from loadtests.validity import Status
+from recommender.cli.tables import plain_table
 from recommender.loadtest.explanation import length
-from recommender.loadtest.words import COLUMNS, headline, run_rows
+from recommender.loadtest.words import COLUMNS, headline, run_rows, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,10 +30,13 @@ STYLES = {
 
 def render_report(console: Console, report: LoadTestReport) -> None:
     console.print(f"[bold]{escape(headline(report))}[/]")
+    for finding in report.findings:
+        console.print(escape(finding))
     for test in report.tests:
         console.print()
         state = f"[{STYLES[test.state]}]{test.state}[/]"
-        console.print(f"[bold]{escape(_title(test))}[/]  {state}")
+        took = f"[dim], {took}[/]" if (took := taken(test)) else ""
+        console.print(f"[bold]{escape(_title(test))}[/]  {state}{took}")
         for line in _lines(test):
             console.print(f"  {escape(line)}")
         if test.runs or test.invalid:
@@ -41,8 +45,10 @@ def render_report(console: Console, report: LoadTestReport) -> None:
 
 def report_markdown(report: LoadTestReport) -> str:
     parts = [f"# {report.plan.name}", "", headline(report)]
+    parts += ["", *(f"- {finding}" for finding in report.findings)] if report.findings else []
     for test in report.tests:
-        parts += ["", f"## {_title(test)}", "", f"*{test.state}*", ""]
+        took = f", {took}" if (took := taken(test)) else ""
+        parts += ["", f"## {_title(test)}", "", f"*{test.state}*{took}", ""]
         parts += [f"- {line}" for line in _lines(test)]
         if test.runs or test.invalid:
             parts += ["", _row(COLUMNS), _row("---" for _ in COLUMNS)]
@@ -51,7 +57,7 @@ def report_markdown(report: LoadTestReport) -> str:
 
 
 def explanation_table(explanation: Explanation) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = plain_table()
     for name in ("configuration", "scenario", "what is done"):
         table.add_column(name)
     for name in ("about", "requests", "$"):

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from recommender.cli.places import data_folder
+from recommender.cli.price_terms import taken_terms, terms_options
 from recommender.store import open_store
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from recommender.store import Store
 
-__all__ = ["constraints_options", "open_chosen_store", "store_option"]
+__all__ = ["constraints_options", "new_file", "open_chosen_store", "store_option"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,6 +31,15 @@ def store_option(function: Function) -> Function:
         help="Where runs are kept: a SQLite file, or postgresql://… "
         "[default: a file in your data folder]",
     )(function)
+
+
+def new_file(
+    _context: click.Context, _parameter: click.Parameter, file: Path | None
+) -> Path | None:
+    """The callback of a file to be written: what is wrong is said before the work."""
+    if file is not None and not file.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {file.absolute().parent}")
+    return file
 
 
 def open_chosen_store(url: str | None) -> Store:
@@ -56,12 +68,13 @@ def constraints_options(function: Function) -> Function:
             help="Consider these only, e.g. 'ml.c7i.*'; may be given again.",
         ),
         click.option(
-            "--purchase", "purchases", multiple=True, type=click.Choice(["on-demand", "spot"]),
+            "--purchase", "purchases", multiple=True,
+            type=click.Choice(["on-demand", "spot", "savings-plan"]),
             help="Consider this only; may be given again.",
         ),
         click.option(
             "--platform", "platforms", multiple=True,
-            type=click.Choice(["sagemaker", "serverless", "ec2"]),
+            type=click.Choice(["sagemaker", "serverless", "ec2", "own"]),
             help="Consider this only; may be given again.",
         ),
         click.option(
@@ -71,7 +84,7 @@ def constraints_options(function: Function) -> Function:
         click.option("--region", metavar="REGION", help="Price region.  [default: us-east-1]"),
     ):  # fmt: skip
         function = option(function)
-    return function
+    return terms_options(function)
 
 
 def constraint_changes(
@@ -82,7 +95,7 @@ def constraint_changes(
         "region", "architectures", "platforms", "purchases", "instance_types",
         "headroom_ratio", "zones", "confidence",
     )  # fmt: skip
-    asked = {name: given.pop(name) for name in names}
+    asked = {name: given.pop(name) for name in names} | taken_terms(given)
     asked["architectures"] = _architectures(asked["architectures"] or default_arch)
     return {name: value for name, value in asked.items() if value not in (None, ())}
 

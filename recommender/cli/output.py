@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 from rich.console import Console
 
-from recommender.cli.markdown import to_markdown
 from recommender.cli.tables import render
 from recommender.errors import BadRequest
 from recommender.explain import Selection
+from recommender.exports.markdown import to_markdown
 from recommender.recommendation import RejectReason
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "exit_code",
     "output_options",
     "present",
+    "write_text",
 ]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -61,9 +62,9 @@ class Destinations:
 
     def write(self, json_text: str, markdown: str) -> None:
         if self.json_file is not None:
-            _write(self.json_file, json_text)
+            write_text(self.json_file, json_text)
         if self.markdown is not None:
-            _write(self.markdown, markdown)
+            write_text(self.markdown, markdown)
 
     def console(self) -> Console:
         console = Console(no_color=not self.color, highlight=False)
@@ -132,7 +133,7 @@ def exit_code(recommendation: Recommendation) -> int:
     return INCONCLUSIVE if RejectReason.INCONCLUSIVE in reasons else NO_OPTION
 
 
-def _write(file: str, text: str) -> None:
+def write_text(file: str, text: str) -> None:
     if file == "-":
         sys.stdout.write(text)
         return

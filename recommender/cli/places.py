@@ -7,7 +7,14 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_folder", "data_folder", "journal_folder", "state_folder"]
+__all__ = [
+    "books_folder",
+    "cache_folder",
+    "data_folder",
+    "jobs_folder",
+    "journal_folder",
+    "state_folder",
+]
 
 APP = "inference-recommender"
 
@@ -16,12 +23,20 @@ def data_folder() -> Path:
     return _given("RECOMMENDER_HOME", "data") or Path(platformdirs.user_data_dir(APP))
 
 
+def books_folder() -> Path:
+    return data_folder() / "price-books"
+
+
 def state_folder() -> Path:
     return _given("RECOMMENDER_HOME", "state") or Path(platformdirs.user_state_dir(APP))
 
 
 def cache_folder() -> Path:
     return _given("RECOMMENDER_HOME", "cache") or Path(platformdirs.user_cache_dir(APP))
+
+
+def jobs_folder() -> Path:
+    return state_folder() / "jobs"
 
 
 def journal_folder() -> Path:

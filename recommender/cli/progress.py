@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from recommender.store import RunStatus
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from rich.status import Status
 
     from recommender.quick import Progress
+    from recommender.store import Run
 
-__all__ = ["progress_shown"]
+__all__ = ["progress_line", "progress_shown"]
+
+QUIET_S = 30.0
 
 
 @contextmanager
@@ -30,6 +36,17 @@ def progress_shown(*, quiet: bool, color: bool) -> Iterator[Progress]:
         return
     with console.status("starting") as status:
         yield _Line(status)
+
+
+def progress_line(run: Run, now: datetime) -> str | None:
+    """What another process does; None where the run is nobody's work, or nothing was told yet."""
+    said = run.progress
+    if said is None or run.status is not RunStatus.RUNNING:
+        return None
+    told_s = (now - said.told_at).total_seconds()
+    if told_s > QUIET_S:
+        return f"{said.doing}; nothing more was told for {told_s:.0f} s"
+    return said.doing + _left(None if said.left_s is None else max(said.left_s - told_s, 0.0))
 
 
 class _Line:

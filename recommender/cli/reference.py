@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from recommender.cli.app import COMMANDS, cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["reference_page"]
 
@@ -41,15 +46,32 @@ Made from the commands themselves: `python -m recommender.cli.reference` prints 
 
 def reference_page() -> str:
     parts = [HEAD]
+    # As a user's own context is made: a command keeps the names of its help option from the first.
+    root = click.Context(cli, info_name="recommender", **cli.context_settings)
     for name in COMMANDS:
-        command = cli.get_command(click.Context(cli), name)
+        command = cli.get_command(root, name)
         if command is None:
             raise LookupError(name)
-        context = click.Context(command, info_name=f"recommender {name}")
-        context.max_content_width = 88
-        context.terminal_width = 88
-        parts.append(f"### recommender {name}\n\n```text\n{command.get_help(context)}\n```\n")
+        parts += _helps(command, f"recommender {name}", root)
     return "\n".join(parts)
+
+
+def _helps(command: click.Command, name: str, parent: click.Context) -> Iterator[str]:
+    """Its own, then those of the commands in it."""
+    context = click.Context(
+        command,
+        info_name=name.rpartition(" ")[2],
+        parent=parent,
+        max_content_width=88,
+        terminal_width=88,
+    )
+    yield f"### {name}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for part in command.list_commands(context):
+            each = command.get_command(context, part)
+            if each is None:
+                raise LookupError(f"{name} {part}")
+            yield from _helps(each, f"{name} {part}", context)
 
 
 if __name__ == "__main__":

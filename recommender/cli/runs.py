@@ -2,21 +2,31 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
-from pricing import load_book
+from loadtests.environment import utc_now
 from recommender.cli.loadtest import present_report
 from recommender.cli.options import open_chosen_store, store_option
 from recommender.cli.output import Output, output_options, present
+from recommender.cli.price_books import book_in_use
+from recommender.cli.progress import progress_line
+from recommender.cli.tables import plain_table
 from recommender.errors import NothingMeasured
 from recommender.loadtest.building import build_report
 from recommender.loadtest.session import KIND as LOADTEST
 from recommender.recommendation import Recommendation
 from recommender.store import RunStatus
+
+if TYPE_CHECKING:
+    from recommender.store import Progress, Run, Store
+
+__all__ = ["list_command", "show_command", "stored_recommendation"]
+
+MEASURED = "measured"
+COLUMNS = ("run", "kind", "status", "created (UTC)", "measurements", MEASURED)
 
 
 @click.command("show")
@@ -29,18 +39,40 @@ def show_command(run: str, store_url: str | None, **given: Any) -> None:  # noqa
     with open_chosen_store(store_url) as store:
         found = store.run(run)
         if found.kind == LOADTEST:
-            report = build_report(store, found, load_book())
+            report = build_report(store, found, book_in_use())
+            _say_progress(found)
             sys.exit(present_report(report, output.destinations))
-        stored = store.recommendation(found.id)
-        kept = len(store.measurements(found.id))
+        recommendation = stored_recommendation(store, found)
+    sys.exit(present(recommendation, output))
+
+
+def stored_recommendation(store: Store, run: Run) -> Recommendation:
+    """Raises NothingMeasured where the run has none yet."""
+    stored = store.recommendation(run.id)
     if stored is None:
-        raise NothingMeasured(
-            f"run {found.id} ({found.status.lower()}) has no recommendation yet; "
-            f"it holds {kept} finished measurements"
-            + (f"\n  it ended with: {found.error}" if found.error else ""),
-            hint=f"go on with it: recommender quick --resume {found.id}",
-        )
-    sys.exit(present(Recommendation.model_validate(stored.document), output))
+        raise _nothing_yet(run, len(store.measurements(run.id)))
+    return Recommendation.model_validate(stored.document)
+
+
+def _nothing_yet(run: Run, kept: int) -> NothingMeasured:
+    said = [f"run {run.id} ({run.status.lower()}) has no recommendation yet"]
+    said[0] += f"; it holds {kept} finished measurements"
+    doing = progress_line(run, utc_now())
+    if doing is not None:
+        said.append(f"  now: {doing}")
+    if run.error:
+        said.append(f"  it ended with: {run.error}")
+    if run.status is RunStatus.RUNNING:
+        hint = f"wait until it ends, or stop it: recommender stop {run.id}"
+    else:
+        hint = f"go on with it: recommender quick --resume {run.id}"
+    return NothingMeasured("\n".join(said), hint=hint)
+
+
+def _say_progress(run: Run) -> None:
+    doing = progress_line(run, utc_now())
+    if doing is not None:
+        click.echo(f"{run.id} now: {doing}", err=True)
 
 
 @click.command("list")
@@ -62,6 +94,7 @@ def list_command(limit: int, status: str | None, *, as_json: bool, store_url: st
                 "created_at": run.created_at.isoformat(timespec="seconds"),
                 "measurements": len(store.measurements(run.id)),
                 "measured": run.label,
+                "progress": run.progress and _plain(run.progress),
                 "error": run.error,
             }
             for run in runs
@@ -73,22 +106,24 @@ def list_command(limit: int, status: str | None, *, as_json: bool, store_url: st
         click.echo("no runs yet: start with `recommender quick`")
         return
     _print(rows)
+    for run in runs:
+        _say_progress(run)
+
+
+def _plain(progress: Progress) -> dict[str, Any]:
+    told_at = progress.told_at.isoformat(timespec="seconds")
+    return {"doing": progress.doing, "left_s": progress.left_s, "told_at": told_at}
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("run", "kind", "status", "created (UTC)", "measurements", "measured"):
-        table.add_column(name, no_wrap=True)
-    for row in rows:
-        created = row["created_at"][:19].replace("T", " ")
-        table.add_row(
-            row["id"],
-            row["kind"],
-            row["status"],
-            created,
-            str(row["measurements"]),
-            row["measured"] or "",
-        )
+    table = plain_table()
+    cells = [_cells(row) for row in rows]
+    for name, column in zip(COLUMNS, zip(*cells, strict=True), strict=True):
+        # What was measured may be long, and gives way: an id is needed whole.
+        widest = None if name == MEASURED else max(map(len, (name, *column)))
+        table.add_column(name, no_wrap=True, min_width=widest)
+    for line in cells:
+        table.add_row(*line)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(no_color=True, highlight=False, width=160)
@@ -98,3 +133,9 @@ def _print(rows: list[dict[str, Any]]) -> None:
             "go on with an interrupted run: recommender quick --resume RUN, "
             "or recommender loadtest --resume RUN"
         )
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    created = row["created_at"][:19].replace("T", " ")
+    counted = str(row["measurements"])
+    return (row["id"], row["kind"], row["status"], created, counted, row["measured"] or "")

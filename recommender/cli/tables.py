@@ -8,21 +8,49 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from recommender.explain import REASONS, group_of, rejected_by_reason, select, usd, verdict
+from recommender.explain import (
+    REASONS,
+    age_text,
+    group_of,
+    interval_ms,
+    probability_text,
+    regret_text,
+    rejected_by_reason,
+    select,
+    two_digits,
+    usd,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from recommender.explain import Selection
-    from recommender.recommendation import Candidate, Performance, Range, Recommendation, SizeFacts
+    from recommender.recommendation import Candidate, Recommendation, SizeFacts
 
-__all__ = ["interval_ms", "render"]
+__all__ = ["plain_table", "render"]
 
 EXAMPLES = 2
 LEGEND = (
     "★ nothing is both cheaper and faster   ~ price derived by rule   "
-    "latency at peak: median, 80 % interval   best: probability of being the cheapest"
+    "latency at peak: median, 80 % interval   best: probability of being the cheapest   "
+    "regret: $/month above the cheapest, on average"
 )
+
+
+def plain_table(
+    title: str | None = None, *, is_tight: bool = False, has_heading: bool = True
+) -> Table:
+    """Columns set apart by space alone: two of it, or one where it is tight."""
+    return Table(
+        title=title,
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0) if is_tight else (0, 1),
+        show_header=has_heading,
+        header_style="bold",
+    )
 
 
 def render(console: Console, recommendation: Recommendation, selection: Selection) -> None:
@@ -49,12 +77,20 @@ def render(console: Console, recommendation: Recommendation, selection: Selectio
 
 
 def _ranked(recommendation: Recommendation, selection: Selection) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
+    table = plain_table()
     table.add_column("#", justify="right")
     table.add_column("option", no_wrap=True)
     table.add_column("bought as", no_wrap=True)
     quantile = recommendation.ranked[0].performance.interval_quantile
-    for name in ("$/month", "$/million", f"p{quantile * 100:g} ms", "req/s", "busy", "best"):
+    for name in (
+        "$/month",
+        "$/million",
+        f"p{quantile * 100:g} ms",
+        "req/s",
+        "busy",
+        "best",
+        "regret",
+    ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("known by", no_wrap=True)
     shown = select(recommendation.ranked, selection)
@@ -77,36 +113,21 @@ def _row(each: Candidate) -> tuple[str, ...]:
         price + usd(each.cost.usd_per_month),
         usd(each.cost.usd_per_million),
         interval_ms(performance),
-        _digits(performance.capacity_rps.median),
+        two_digits(performance.capacity_rps.median),
         f"{performance.utilization_ratio:.0%}",
         _share(each.probability_best),
+        regret_text(each),
         performance.basis.value,
     )
 
 
-def interval_ms(performance: Performance) -> str:
-    return _interval(performance.interval, 1e3)
-
-
-def _interval(values: Range, factor: float) -> str:
-    high = "∞" if values.high is None else _digits(values.high * factor)
-    return f"{_digits(values.median * factor)} ({_digits(values.low * factor)} to {high})"
-
-
-def _digits(value: float) -> str:
-    """Two significant digits: more are not known."""
-    rounded = float(f"{value:.2g}")
-    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"  # noqa: PLR2004
-
-
 def _share(probability: float) -> str:
-    if probability == 0:
-        return "-"
-    return "<1%" if probability < 0.01 else f"{probability:.0%}"  # noqa: PLR2004
+    return "-" if probability == 0 else probability_text(probability)
 
 
 def _rejected(recommendation: Recommendation, selection: Selection) -> Group:
-    lines = [Text("\nNot ranked", style="bold")] if recommendation.rejected else []
+    lines = _measure_next(recommendation)
+    lines += [Text("\nNot ranked", style="bold")] if recommendation.rejected else []
     for reason, found in rejected_by_reason(recommendation).items():
         lines.append(Text(f"  {len(found)} {REASONS[reason]}"))
         shown = found if selection.show_all else found[:EXAMPLES]
@@ -120,6 +141,21 @@ def _rejected(recommendation: Recommendation, selection: Selection) -> Group:
     return Group(*lines)
 
 
+def _measure_next(recommendation: Recommendation) -> list[Text]:
+    worth = recommendation.value_of_measuring
+    if worth is None or worth.best is None:
+        return []
+    lines = [Text("\nMeasure next", style="bold"), Text(f"  → {worth.best.command}")]
+    return lines + [
+        Text(
+            f"      or {each.instance_type}: {usd(each.usd)}, changes the answer with probability "
+            f"{each.probability_changes_answer:.0%}",
+            style="dim",
+        )
+        for each in worth.others
+    ]
+
+
 def _evidence(recommendation: Recommendation) -> Group:
     evidence = recommendation.evidence
     lines = [Text("\nMeasured here", style="bold")]
@@ -130,7 +166,7 @@ def _evidence(recommendation: Recommendation) -> Group:
         if each.validity != "valid"
     ]
     book = evidence.price_book
-    lines.append(Text(f"  prices: book {book.name}, {book.age_days} days old"))
+    lines.append(Text(f"  prices: book {book.name}, {age_text(book)}"))
     if evidence.model.holdout_error is not None:
         error = f"{evidence.model.holdout_error:.0%}"
         lines.append(Text(f"  median error on machines and workloads held out: {error}"))
@@ -139,7 +175,8 @@ def _evidence(recommendation: Recommendation) -> Group:
 
 def _size(size: SizeFacts) -> str:
     cpu_s, memory = size.cpu_s_per_request, size.memory_peak_bytes
-    cpu = "" if cpu_s is None else f", {cpu_s * 1e3:.3g} CPU-ms a request"
+    waits = " (it mostly waits)" if size.bound_by == "waiting" else ""
+    cpu = "" if cpu_s is None else f", {cpu_s * 1e3:.3g} CPU-ms a request{waits}"
     held = "" if memory is None else f", {memory / 2**20:.0f} MiB"
     return (
         f"  {size.vcpus:g} vCPU: {size.capacity_rps:.3g} req/s at the SLO "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -38,10 +39,13 @@ __all__ = [
     "starting_s",
 ]
 
-START_S = 1.2  # until /ping answers and the payloads are tried
+START_S = 2.0  # until /ping answers and the payloads are tried
 STEP_S = 0.3  # between one run and the next
 RUNGS = 3  # 1, 2 and 4 at a time: the usual height of the ladder on one or two vCPUs
-OPEN_RUNS = 1.5  # one confirms, and every other search bisects once
+OPEN_RUNS = 2.5  # one confirms, or about four place the boundary, as often the one as the other
+RUNS_A_TIER = 1.0  # more, since what is run for one is evidence for all
+SIZES = 7.0  # of a batch: 64 and twice 64 are flat where a request costs what ten records do
+BISECTIONS = 4.0
 ENDLESS_S = 60.0  # of traffic that has no length of its own
 
 
@@ -147,7 +151,8 @@ def duration_s(scenario: FixedScenario) -> float:
     return load_of(scenario).duration_s or ENDLESS_S
 
 
-def estimate_of(test: Test) -> Estimate:
+def estimate_of(test: Test, tiers: int = 1) -> Estimate:
+    """tiers: how many SLOs a search for capacity places."""
     match test.scenario:
         case FixedScenario() as scenario:
             load, length_s = load_of(scenario), duration_s(scenario)
@@ -159,7 +164,7 @@ def estimate_of(test: Test) -> Estimate:
             longest_s = load_s + trials * (START_S + WARM_UP_S + RUNGS * STEP_S)
             return Estimate(longest_s, 0.5 * longest_s, longest_s, None)
         case CapacityScenario() | ProfileScenario() | OfflineScenario():
-            return _of_search(test.scenario)
+            return _of_search(test.scenario, tiers)
 
 
 def _of_load(test: Test, load: object, length_s: float, repeats: int) -> Estimate:
@@ -183,25 +188,42 @@ def _stopped_at(scenario: Scenario, length_s: float) -> float:
     return length_s if limit_s is None else min(length_s, limit_s)
 
 
-def _of_search(scenario: CapacityScenario | ProfileScenario | OfflineScenario) -> Estimate:
+def _of_search(
+    scenario: CapacityScenario | ProfileScenario | OfflineScenario, tiers: int
+) -> Estimate:
     rung_s = scenario.rung_s + STEP_S
     run_s = scenario.duration_s + STEP_S
-    low, usual, high = _runs(scenario)
+    low, usual, high = _runs(scenario, tiers)
+    sizes = _sizes(scenario)
     return Estimate(
-        seconds=WARM_UP_S + RUNGS * rung_s + usual * run_s,
-        low_s=WARM_UP_S + 2 * rung_s + low * run_s,
-        high_s=WARM_UP_S + 5 * rung_s + high * run_s,
+        seconds=WARM_UP_S + (RUNGS + sizes[1]) * rung_s + usual * run_s,
+        low_s=WARM_UP_S + (2 + sizes[0]) * rung_s + low * run_s,
+        high_s=WARM_UP_S + (5 + sizes[2]) * rung_s + high * run_s,
         requests=None,
     )
 
 
-def _runs(
+def _sizes(
     scenario: CapacityScenario | ProfileScenario | OfflineScenario,
+) -> tuple[float, float, float]:
+    """Rungs of the search for a batch size: the fewest, the usual and the most."""
+    if not isinstance(scenario, OfflineScenario) or scenario.batch_size != "auto":
+        return 0.0, 0.0, 0.0
+    records = scenario.records
+    if records is None:
+        return 0.0, 0.0, 0.0
+    doublings = math.log2(records.most_rows(scenario.max_payload_mb))
+    return min(2.0, doublings), min(SIZES, doublings), math.ceil(doublings) + BISECTIONS
+
+
+def _runs(
+    scenario: CapacityScenario | ProfileScenario | OfflineScenario, tiers: int
 ) -> tuple[float, float, float]:
     """Beyond the ladder: the fewest, the usual and the most."""
     match scenario:
         case CapacityScenario(most_open=most):
-            return 1.0, min(OPEN_RUNS, most), float(most)
+            all_runs = float(most * tiers)
+            return 1.0, min(OPEN_RUNS + RUNS_A_TIER * (tiers - 1), all_runs), all_runs
         case ProfileScenario(rates_rps=rates, points=points):
             count = float(points if rates is None else len(rates))
             return count, count, count

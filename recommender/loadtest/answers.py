@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtests import offline, profile, tiers
-from loadtests.compare import CompareSettings
-from loadtests.compare import compare as compare_samples
-from loadtests.drift import MemorySeries, SoakSettings, judge_soak
 from loadtests.errors import InvalidMeasurement
 from loadtests.measurement import Interval, judge_measurement
-from loadtests.offline import OfflineResult
+from loadtests.modes import offline, profile, tiers
+from loadtests.modes.compare import CompareSettings
+from loadtests.modes.compare import compare as compare_samples
+from loadtests.modes.drift import MemorySeries, SoakSettings, judge_soak
+from loadtests.modes.offline import OfflineResult
+from loadtests.modes.profile import LoadCurve
 from loadtests.probe import replayed
-from loadtests.profile import LoadCurve
-from loadtests.slo import Bound, ErrorRateObjective, LatencyObjective, Verdict, judge
+from loadtests.slo import (
+    Bound,
+    ErrorRateObjective,
+    GoodputObjective,
+    LatencyObjective,
+    TokenObjective,
+    Verdict,
+    claimed_quantile,
+    is_about_quantiles,
+    judge,
+)
 from loadtests.traffic import Traffic
 from recommender.loadtest.comparing import taken_side_by_side
 from recommender.loadtest.course import (
@@ -53,11 +63,11 @@ from recommender.loadtest.tuned import tuning_answer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadtests.ladder import Evidence
     from loadtests.measurement import Measurement
+    from loadtests.modes.ladder import Evidence
+    from loadtests.modes.tiers import TierCapacity
     from loadtests.probe import Measured
     from loadtests.slo import Objective
-    from loadtests.tiers import TierCapacity
     from recommender.loadtest.agenda import Test
     from recommender.loadtest.kept import Kept
     from recommender.loadtest.plan import Plan
@@ -77,7 +87,6 @@ class Case:
     plan: Plan
     kept: Mapping[tuple[str, str], Kept]
     usd_per_hour: Decimal | None
-    is_running: bool = False
 
     @property
     def steps(self) -> Mapping[str, Measured]:
@@ -198,7 +207,7 @@ def _verdict(
         tier=tier,
         objective=objective.text,
         measured=_middle(figures),
-        unit="ratio" if isinstance(objective, ErrorRateObjective) else "s",
+        unit="s" if is_about_quantiles(objective) else "ratio",
         verdict=_overall(verdicts),
     )
 
@@ -211,7 +220,7 @@ def _overall(verdicts: set[Verdict]) -> Verdict:
 
 def _judge_service(measured: Measurement, objective: Objective) -> Verdict:
     """A closed loop keeps nobody waiting to be sent: what its users saw is the service time."""
-    if isinstance(objective, ErrorRateObjective):
+    if not isinstance(objective, LatencyObjective):
         return judge_measurement(measured, objective)
     seen = _figure(measured, objective, is_open=False)
     if not measured.is_evidence or seen.value is None:
@@ -223,6 +232,10 @@ def _figure(measured: Measurement, objective: Objective, *, is_open: bool) -> In
     match objective:
         case ErrorRateObjective():
             return measured.error_ratio
+        case GoodputObjective(within=limits):
+            return measured.goodput_within(limits)
+        case TokenObjective():
+            return measured.at(objective)
         case LatencyObjective(quantile=quantile):
             if is_open:
                 return measured.latency_at(quantile)
@@ -247,7 +260,7 @@ def _middle(figures: list[Interval]) -> Interval:
 def _soak(case: Case, history: tuple[Evidence, ...]) -> SoakAnswer:
     taken = case.steps[history[-1].step.key]
     growth = None if taken.resources is None else taken.resources.memory_growth()
-    quantile = max(each.quantile for each in tiers_of(case.plan)[0].slo.latency)
+    quantile = claimed_quantile(tiers_of(case.plan)[0].slo.latency)
     return SoakAnswer(
         soak=judge_soak(
             taken.samples,

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from loadtests.errors import InvalidMeasurement
-from loadtests.side_by_side import Split, take_side_by_side
+from loadtests.modes.side_by_side import Split, take_side_by_side
 from loadtests.steps import TrafficStep
 from loadtests.validity import Status
 from recommender.loadtest.scenario import CompareScenario, traffic_of

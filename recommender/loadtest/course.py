@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from loadtests import offline, profile, tiers
-from loadtests.capacity import SearchSettings
-from loadtests.ladder import Evidence, LadderSettings
-from loadtests.offline import OfflineSettings
-from loadtests.profile import ProfileSettings
+from loadtests.modes import offline, profile, tiers
+from loadtests.modes.batching import BatchSettings
+from loadtests.modes.capacity import SearchSettings
+from loadtests.modes.ladder import Evidence, LadderSettings
+from loadtests.modes.offline import OfflineSettings
+from loadtests.modes.profile import ProfileSettings
+from loadtests.modes.tiers import Tier
 from loadtests.steps import Step, TrafficStep, UsersStep
-from loadtests.tiers import Tier
 from loadtests.traffic import Traffic
 from recommender.loadtest.agenda import duration_s
 from recommender.loadtest.scenario import (
@@ -84,11 +85,22 @@ def search_settings(scenario: CapacityScenario, plan: Plan) -> SearchSettings:
 
 def offline_settings(scenario: OfflineScenario) -> OfflineSettings:
     return OfflineSettings(
-        ladder=_ladder(scenario.rung_s),
+        ladder=LadderSettings(MANY_REQUESTS, scenario.rung_s, scenario.max_concurrent),
         sustained_s=scenario.duration_s,
         rows_per_request=scenario.rows_per_request,
         rules=scenario.stop,
+        batches=_batches(scenario),
     )
+
+
+def _batches(scenario: OfflineScenario) -> BatchSettings | None:
+    records, size = scenario.records, scenario.batch_size
+    if records is None:
+        return None
+    if size != "auto":
+        return BatchSettings(first_rows=size, most_rows=size, rung_s=scenario.rung_s)
+    most = records.most_rows(scenario.max_payload_mb)
+    return BatchSettings(most_rows=most, rung_s=scenario.rung_s)
 
 
 def profile_settings(scenario: ProfileScenario, plan: Plan) -> ProfileSettings:

@@ -6,8 +6,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from loadtests.targets.limits import capabilities
 from loadtests.tuning import planned_trials
-from recommender.loadtest.agenda import Estimate, agenda, duration_s, estimate_of, starting_s
+from recommender.loadtest.agenda import (
+    Estimate,
+    agenda,
+    configurations_of,
+    duration_s,
+    estimate_of,
+    starting_s,
+)
+from recommender.loadtest.prices import hourly_prices, paid_prices
+from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.scenario import (
     CapacityScenario,
     CompareScenario,
@@ -22,12 +32,14 @@ from recommender.loadtest.scenario import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
+    from pricing import PriceBook
     from recommender.loadtest.agenda import Test
     from recommender.loadtest.plan import Plan
     from recommender.loadtest.scenario import Scenario
 
-__all__ = ["Explanation", "Line", "explain", "length"]
+__all__ = ["Explanation", "Line", "explain", "explain_here", "length"]
 
 HOUR_S = 3600.0
 MINUTE_S = 60.0
@@ -52,10 +64,22 @@ class Explanation:
     words: tuple[str, ...]
 
 
+def explain_here(plan: Plan, folder: Path, book: PriceBook) -> Explanation:
+    """Of a plan on this machine, whose payloads are looked for as well. folder: where they are.
+
+    Raises what keeps such a load test from being begun.
+    """
+    cores = len(capabilities().cores)
+    configurations = configurations_of(plan, cores)
+    prices = hourly_prices(configurations, plan.region, book)
+    LoadTestRequest.of(plan, folder)
+    return explain(plan, cores, paid_prices(plan, configurations, prices))
+
+
 def explain(plan: Plan, cores: int, usd_per_hour: Mapping[str, Decimal]) -> Explanation:
     """usd_per_hour: of the configurations whose time is paid for, by name."""
     tests = agenda(plan, cores)
-    lines = tuple(_line(test, usd_per_hour) for test in tests)
+    lines = tuple(_line(test, len(plan.tiers), usd_per_hour) for test in tests)
     start_s = starting_s(tests)
     total = sum((line.estimate for line in lines), Estimate(start_s, start_s, start_s, 0.0))
     paid = [line.usd for line in lines if line.usd is not None]
@@ -72,8 +96,8 @@ def length(seconds: float) -> str:
     return f"{seconds / HOUR_S:.1f} h"
 
 
-def _line(test: Test, usd_per_hour: Mapping[str, Decimal]) -> Line:
-    estimate = estimate_of(test)
+def _line(test: Test, tiers: int, usd_per_hour: Mapping[str, Decimal]) -> Line:
+    estimate = estimate_of(test, tiers)
     rates = [usd_per_hour[each.name] for each in test.configurations if each.name in usd_per_hour]
     hours = Decimal(repr(estimate.seconds)) / Decimal(HOUR_S)
     return Line(
@@ -122,12 +146,22 @@ def _seeks(scenario: Scenario) -> str:
         case ProfileScenario(rates_rps=rates):
             return f"latency at {len(rates or ())} rates, {scenario.duration_s:g} s each"
         case OfflineScenario():
-            return f"the highest throughput, for {scenario.duration_s:g} s"
+            return f"the highest throughput{_sized(scenario)}, for {scenario.duration_s:g} s"
         case TuneScenario(tuning=tuning):
             most = planned_trials(tuning)
             return f"the best of {tuning.settings_count} environments, {most} trials at most"
         case _:
             raise TypeError(scenario.mode)
+
+
+def _sized(scenario: OfflineScenario) -> str:
+    records = scenario.records
+    if records is None:
+        return ""
+    if scenario.batch_size != "auto":
+        return f" at {scenario.batch_size} of {records.count:,} records a request"
+    most = records.most_rows(scenario.max_payload_mb)
+    return f", at the best of 1 to {most:,} records a request"
 
 
 def _words(
@@ -147,7 +181,11 @@ def _words(
 
 
 def _limited(plan: Plan, total: Estimate, usd: Decimal | None) -> Iterator[str]:
-    limits, left_out = plan.limits, "the last tests will not be run."
+    limits = plan.limits
+    left_out = (
+        "what tells most about the cheapest configuration, of those with a price, comes first, "
+        "and the last tests will not be run."
+    )
     if limits.time_s is not None:
         yield f"It ends after {length(limits.time_s)} at the latest."
         if limits.time_s < total.low_s:

@@ -17,9 +17,18 @@ from loadtests.samples import Samples
 from recommender.stored_run import INVALID_MARK
 
 if TYPE_CHECKING:
-    from recommender.store import Run, Store
+    from recommender.store import Run, Store, StoredMeasurement
 
-__all__ = ["Kept", "Note", "kept_of", "note_key", "step_key"]
+__all__ = [
+    "Kept",
+    "Listed",
+    "ListedRun",
+    "Note",
+    "kept_of",
+    "listed_of",
+    "note_key",
+    "step_key",
+]
 
 SEPARATOR = "/"
 NOTE_MARK = "note@"
@@ -63,24 +72,57 @@ def note_key(configuration: str, scenario: str, within: str, stamp: str) -> str:
     return step_key(configuration, scenario, f"{within}{NOTE_MARK}{stamp}")
 
 
-def kept_of(store: Store, run: Run) -> dict[tuple[str, str], Kept]:
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """stored: where its samples are."""
+
+    stored: StoredMeasurement
+    measurement: Measurement
+
+
+@dataclass
+class Listed:
+    """As Kept, with the samples still in the store. ids: of all that was stored of it."""
+
+    steps: dict[str, ListedRun] = field(default_factory=dict)
+    invalid: dict[str, ListedRun] = field(default_factory=dict)
+    notes: dict[str, Note] = field(default_factory=dict)
+    ids: list[int] = field(default_factory=list)
+
+    def read(self, store: Store) -> Kept:
+        return Kept(
+            {key: _read(store, each) for key, each in self.steps.items()},
+            {key: each.measurement for key, each in self.invalid.items()},
+            dict(self.notes),
+        )
+
+
+def listed_of(store: Store, run: Run) -> dict[tuple[str, str], Listed]:
     """By configuration and scenario."""
-    found: dict[tuple[str, str], Kept] = {}
+    found: dict[tuple[str, str], Listed] = {}
     for stored in store.measurements(run.id):
         configuration, scenario, step = stored.key.split(SEPARATOR, 2)
-        kept = found.setdefault((configuration, scenario), Kept())
+        listed = found.setdefault((configuration, scenario), Listed())
+        listed.ids.append(stored.id)
         within, mark, _ = step.partition(NOTE_MARK)
         if mark:
-            kept.notes[within] = Note.model_validate(stored.document)
+            listed.notes[within] = Note.model_validate(stored.document)
             continue
-        measurement = Measurement.model_validate(stored.document)
-        if INVALID_MARK in step or not stored.has_samples:
-            kept.invalid[step] = measurement
-            continue
-        resources = store.resources(stored.id)
-        kept.steps[step] = Measured(
-            measurement,
-            Samples.decode(store.samples(stored.id)),
-            None if resources is None else ResourceSeries.decode(resources),
-        )
+        is_fit = INVALID_MARK not in step and stored.has_samples
+        runs = listed.steps if is_fit else listed.invalid
+        runs[step] = ListedRun(stored, Measurement.model_validate(stored.document))
     return found
+
+
+def kept_of(store: Store, run: Run) -> dict[tuple[str, str], Kept]:
+    """By configuration and scenario."""
+    return {whose: listed.read(store) for whose, listed in listed_of(store, run).items()}
+
+
+def _read(store: Store, listed: ListedRun) -> Measured:
+    resources = store.resources(listed.stored.id)
+    return Measured(
+        listed.measurement,
+        Samples.decode(store.samples(listed.stored.id)),
+        None if resources is None else ResourceSeries.decode(resources),
+    )

@@ -18,6 +18,7 @@ from loadtests.generator.workers import Workers
 from loadtests.payloads import PayloadSource
 from loadtests.quantities import Seconds
 from loadtests.slo import parse_slo
+from loadtests.streaming.delivery import Delivery
 from recommender.loadtest.part import Part, keys_of, nearest, refused_key
 from recommender.loadtest.scenario import (
     MODES,
@@ -87,7 +88,8 @@ class Plan(Part):
     """Scenarios may be left out: then the keys of one stand at the top level.
 
     slo: one SLO, or several tiers by name. payloads: with their weights; the sample's own when
-    left out.
+    left out. answers: whole, as server-sent events or in chunks; by the payloads ("stream": true)
+    when left out.
     """
 
     name: str = "load test"
@@ -95,6 +97,7 @@ class Plan(Part):
     payloads: Annotated[tuple[PayloadSource, ...], BeforeValidator(_payloads)] = ()
     content_type: str | None = None
     path: str = "/invocations"
+    answers: Delivery | None = None
     configurations: tuple[Configuration, ...] = ()
     scenarios: tuple[Scenario, ...]
     slo: Annotated[Tiers, BeforeValidator(_tiers)] = Field(default={ONLY_TIER: DEFAULT_SLO})

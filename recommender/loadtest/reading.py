@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import yaml
-from pydantic import ValidationError
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loadtests.arrivals import Arrivals
-from loadtests.errors import UsageError
+from loadtests.fleets.interruptions import Interruptions
 from loadtests.payloads import (
     CsvPayloads,
     JsonPayloads,
@@ -32,147 +30,48 @@ from loadtests.traffic import (
 )
 from loadtests.tuning import TuningSpec
 from loadtests.users import Constant, Phase, Phases, Stairs
-from recommender.errors import BadRequest
-from recommender.loadtest.part import FOLDER, UNKNOWN_KEY, keys_of, unknown_key
+from recommender.loadtest.document import Form, parse_document, read_document
+from recommender.loadtest.part import FOLDER, keys_of
 from recommender.loadtest.plan import Plan
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
-__all__ = ["read_plan"]
+__all__ = ["parse_plan", "read_plan"]
 
-MOST_TOLD = 8
-Trail: TypeAlias = "tuple[tuple[int | str, yaml.Node], ...]"
+PLAN_FILE = Path("plan.yaml")
+
 # Of the parts of a plan that other packages define: their errors name no key that is near.
 FOREIGN = (
     Arrivals, StopRules, TuningSpec, Steady, Hourly, HourlyFile, Ramp, Steps, RateStep, Burst,
     Diurnal, ReplayFile, Constant, Phases, Phase, Stairs, PayloadFiles, PayloadArchive,
-    PythonPayloads, CsvPayloads, RandomPayloads, JsonPayloads,
+    PythonPayloads, CsvPayloads, RandomPayloads, JsonPayloads, Interruptions,
 )  # fmt: skip
-FOREIGN_KEYS = tuple(dict.fromkeys(key for part in FOREIGN for key in keys_of(part)))
-HINT = "`recommender schema plan` prints every key"
+FORM = Form(
+    "plan",
+    hint="`recommender schema plan` prints every key",
+    usage="recommender loadtest plan.yaml",
+    foreign_keys=tuple(dict.fromkeys(key for part in FOREIGN for key in keys_of(part))),
+)
 
 
 def read_plan(file: Path) -> Plan:
     """Raises BadRequest that lists what is wrong, each with its line."""
-    text = _text(file)
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        _refuse_doubles(root, file)
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadRequest(f"{file} is not YAML: {_problem(error)}", hint=HINT) from error
-    if not isinstance(given, dict):
-        raise BadRequest(f"{file} holds no plan: it is not a mapping of keys", hint=HINT)
-    try:
-        folder = file.absolute().parent
-        return Plan.model_validate(given, context={FOLDER: folder}).with_files_read(folder)
-    except ValidationError as error:
-        raise BadRequest(_told(error, root, file), hint=HINT) from error
-    except UsageError as error:  # a file that the plan names, or text it holds
-        raise BadRequest(f"{file}: {error}", hint=error.hint) from error
+    return read_document(file, FORM, partial(_build, file.absolute().parent, _as_it_is))
 
 
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise BadRequest(
-            f"the plan {file} cannot be read: {reason}",
-            hint="give the path of a YAML file: recommender loadtest plan.yaml",
-        ) from error
+def parse_plan(text: str, folder: Path, prepared: Callable[[Plan], Plan]) -> Plan:
+    """A plan that no file holds. folder: where the files it names are looked for.
 
-
-def _problem(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return problem if mark is None else f"line {mark.line + 1}: {problem}"
-
-
-def _refuse_doubles(node: yaml.Node | None, file: Path) -> None:
-    """YAML would let the last of them win without a word."""
-    if isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            _refuse_doubles(each, file)
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise BadRequest(f"{file}, line {line}: `{key.value}` is given twice")
-            seen.add(key.value)
-            _refuse_doubles(value, file)
-
-
-def _told(error: ValidationError, root: yaml.Node | None, file: Path) -> str:
-    faults = error.errors(include_url=False)
-    lines = []
-    for fault in faults[:MOST_TOLD]:
-        at = fault["loc"]
-        if fault["type"] == UNKNOWN_KEY:
-            at = (*at, fault["ctx"]["key"])
-        place, line = _find(root, at)
-        where = f"line {line}" + (f", {place}" if place else "")
-        lines.append(f"{where}: {_said(fault)}")
-    if len(faults) > MOST_TOLD:
-        lines.append(f"and {len(faults) - MOST_TOLD} more")
-    return f"{file} is not a plan:\n  " + "\n  ".join(dict.fromkeys(lines))
-
-
-def _said(fault: Any) -> str:  # noqa: ANN401 - pydantic's own
-    message: str = fault["msg"]
-    said = message.removeprefix("Value error, ")
-    match fault["type"]:
-        case "missing":
-            return f"`{fault['loc'][-1]}` is missing"
-        case "extra_forbidden":
-            return unknown_key(fault["loc"][-1], FOREIGN_KEYS)
-        case "union_tag_invalid":
-            return _unknown_tag(fault["ctx"])
-        case _:
-            return _with_given(said, fault.get("input"))
-
-
-def _with_given(said: str, given: object) -> str:
-    is_plain = isinstance(given, str | int | float) and not isinstance(given, bool)
-    return f"{said}, not {given!r}" if is_plain and "not" not in said else said
-
-
-def _unknown_tag(told: dict[str, str]) -> str:
-    known = tuple(each.strip("'") for each in told["expected_tags"].split(", "))
-    close = difflib.get_close_matches(told["tag"], known, n=1)
-    advice = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-    return f"there is no {told['discriminator'].strip(chr(39))} {told['tag']!r}; {advice}"
-
-
-def _find(root: yaml.Node | None, path: tuple[int | str, ...]) -> tuple[str, int]:
-    """The keys on the way, and the line."""
-    trail = _trail(root, path)
-    node = trail[-1][1] if trail else root
-    line = 0 if node is None else node.start_mark.line
-    place = (str(step + 1) if isinstance(step, int) else step for step, _ in trail)
-    return " → ".join(place), line + 1
-
-
-def _trail(node: yaml.Node | None, path: tuple[int | str, ...]) -> Trail:
-    """As far into the file as the path leads; names of union members are no keys of it.
-
-    Some of them are keys as well (a payload's `file`): then the way that leads to the end counts.
+    prepared: the plan as it may be asked, before any file is opened. Raises as `read_plan` does.
     """
-    if not path:
-        return ()
-    skipped, child = _trail(node, path[1:]), _child(node, path[0])
-    if child is None:
-        return skipped
-    walked: Trail = ((path[0], child), *_trail(child, path[1:]))
-    return max(walked, skipped, key=lambda trail: bool(trail) and trail[-1][0] == path[-1])
+    return parse_document(text, PLAN_FILE, FORM, partial(_build, folder, prepared))
 
 
-def _child(node: yaml.Node | None, step: int | str) -> yaml.Node | None:
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        child: yaml.Node = node.value[step]
-        return child
-    if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
-    return None
+def _build(folder: Path, prepared: Callable[[Plan], Plan], given: dict[str, object]) -> Plan:
+    plan = Plan.model_validate(given, context={FOLDER: folder})
+    return prepared(plan).with_files_read(folder)
+
+
+def _as_it_is(plan: Plan) -> Plan:
+    return plan

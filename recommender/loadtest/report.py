@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from loadtests.compare import Comparison
-from loadtests.drift import Soak
 from loadtests.environment import Environment
 from loadtests.measurement import Interval, Measurement
-from loadtests.offline import OfflineResult
-from loadtests.profile import LoadCurve
+from loadtests.modes.compare import Comparison
+from loadtests.modes.drift import Soak
+from loadtests.modes.offline import OfflineResult
+from loadtests.modes.profile import LoadCurve
 from loadtests.slo import Verdict
 from loadtests.tuning import TuningResult
 from recommender.loadtest.plan import Plan
@@ -45,9 +45,9 @@ class _Frozen(BaseModel):
 class TierAnswer(_Frozen):
     """The largest load under one SLO.
 
-    basis: confirmed, bisected, model or none, as `loadtests.capacity` has them. cliff: why the
-    queue grows for good beyond it, None where latency merely rises. usd_per_million: at this rate,
-    None without a price.
+    basis: confirmed, bisected, model or none, as `loadtests.modes.capacity` has them. cliff: why
+    the queue grows for good beyond it, None where latency merely rises. usd_per_million: at this
+    rate, None without a price.
     """
 
     tier: str
@@ -134,7 +134,11 @@ class KeptRun(_Frozen):
 
 
 class TestReport(_Frozen):
-    """findings: the answer in words. reason: why there is none, or only a part."""
+    """findings: the answer in words. reason: why there is none, or only a part.
+
+    load_s: what measuring it took, INVALID tries too. start_s: until what was measured could
+    serve, the longest where there are several; None where it ran before we came.
+    """
 
     configurations: tuple[str, ...]
     scenario: str
@@ -143,17 +147,20 @@ class TestReport(_Frozen):
     reason: str | None
     answer: Answer | None
     findings: tuple[str, ...]
+    load_s: float
+    start_s: float | None
     runs: tuple[KeptRun, ...]
     invalid: tuple[KeptRun, ...]
 
 
 class LoadTestReport(_Frozen):
-    """prices: of an hour, by configuration, where known."""
+    """prices: of an hour, by configuration, where known. findings: of several tests together."""
 
     format: Literal[1] = 1
     run: str
     plan: Plan
     tests: tuple[TestReport, ...]
+    findings: tuple[str, ...] = ()
     prices: dict[str, HourlyPrice]
     environment: Environment
     cost_of_measuring: CostOfMeasuring

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -12,6 +13,7 @@ from loadtests.payloads import read_workload
 from loadtests.workload import Payload, Workload
 from recommender.errors import BadRequest
 from recommender.loadtest.plan import Plan
+from recommender.loadtest.scenario import records_of
 
 __all__ = ["LoadTestRequest"]
 
@@ -41,6 +43,10 @@ class LoadTestRequest(BaseModel):
 
 
 def _workload(plan: Plan, folder: Path) -> Workload:
+    return replace(_payloads(plan, folder), answers=plan.answers)
+
+
+def _payloads(plan: Plan, folder: Path) -> Workload:
     if plan.payloads:
         return read_workload(
             plan.payloads,
@@ -49,6 +55,9 @@ def _workload(plan: Plan, folder: Path) -> Workload:
             seed=plan.seed,
             folder=folder,
         )
+    records = next(filter(None, map(records_of, plan.scenarios)), None)
+    if records is not None:  # what is tried, and what warms up
+        return records.batched(1, plan.path)
     if plan.model.kind != "sample":
         raise BadRequest(
             "the plan has no payload to send",

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 
 from loadtests.environment import utc_now
 from loadtests.errors import OutOfTime
+from loadtests.modes.tiers import objectives_of
 from loadtests.probe import Hooks, Probe, describe_target
 from loadtests.runner import Destination
+from loadtests.slo import request_limits
 from loadtests.targets.protocol import running
-from loadtests.tiers import objectives_of
+from recommender.aggregates import keep_outline
 from recommender.loadtest.course import tiers_of
 from recommender.loadtest.kept import Kept, Note, note_key, step_key
-from recommender.starting import generator_cores, model_folder, target_of, try_payloads
+from recommender.loadtest.scenario import records_of
+from recommender.starting import Site, deployed, generator_cores, try_payloads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,21 +98,33 @@ class Rig:
         source = model.source(
             configuration.memory_gib, configuration.environment | dict(environment or {})
         )
-        target = target_of(
-            source,
-            configuration.vcpus,
+
+        def told(doing: str) -> None:
+            self.say(f"{configuration.name}: {doing}")
+
+        site = Site(
             self.folder / f"target-{next(self._numbers)}",
-            model_folder(source, self.workplace.cache_folder),
+            self.workplace.cache_folder,
             self.workplace.journal,
+            told,
         )
 
         def waiting(state: Waiting) -> None:
-            self.say(f"{configuration.name}: starting ({state.waited_s:.0f} s, {state.last})")
+            told(f"starting ({state.waited_s:.0f} s, {state.last})")
 
-        self.say(f"{configuration.name}: starting")
-        with running(target, waiting) as setup:
+        told("starting")
+        with (
+            deployed(source, configuration.deployment(self._good_within_s), site) as target,
+            running(target, waiting) as setup,
+        ):
             try_payloads(target, self.workload)
             yield Started(configuration, target, setup)
+
+    @property
+    def _good_within_s(self) -> float | None:
+        """What the first tier asks of every request."""
+        limits = request_limits(tiers_of(self.plan)[0].slo.objectives)
+        return next((each.limit_s for each in limits if each.figure == "latency"), None)
 
     def probe(
         self, started: Started, scenario: Scenario, beside: tuple[Target, ...] = ()
@@ -134,6 +149,7 @@ class Rig:
             objectives=objectives_of(tiers_of(self.plan)),
             seed=self.plan.seed,
             rules=scenario.stop,
+            rows=records_of(scenario),
             ends_s=self.clock.ends_s,
         )
 
@@ -151,13 +167,15 @@ class Rig:
         return Hooks(stored, finished, starting)
 
     def keep(self, configuration: str, scenario: str, step: str, measured: Measured) -> None:
-        self.workplace.store.add_measurement(
+        store = self.workplace.store
+        stored = store.add_measurement(
             self.run_id,
             step_key(configuration, scenario, step),
             measured.measurement.model_dump(mode="json"),
             measured.samples.encode(),
             None if measured.resources is None else measured.resources.encode(),
         )
+        keep_outline(store, stored, measured)
         if measured.measurement.is_evidence:
             self.kept_of(configuration, scenario).steps[step] = measured
 

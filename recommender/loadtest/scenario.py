@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from loadtests.arrivals import Arrivals
+from loadtests.errors import UsageError
 from loadtests.quantities import Rps, Seconds
 from loadtests.stopping import StopRules
 from loadtests.traffic import HourlyFile, ReplayFile, Traffic, TrafficSpec, read_traffic
 from loadtests.tuning import TuningSpec
 from loadtests.users import AnyUsers, Constant, Phases, Stairs
 from recommender.loadtest.part import NAME, Part, keys_of
+from recommender.loadtest.rows import RowsGiven, RowsRead
 from recommender.loadtest.subject import Configuration, ModelGiven
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from loadtests.payloads import Rows
 
 __all__ = [
     "MODES",
@@ -29,6 +33,7 @@ __all__ = [
     "SoakScenario",
     "TuneScenario",
     "load_of",
+    "records_of",
     "scenario_keys",
     "scenario_name",
     "traffic_of",
@@ -98,12 +103,38 @@ class FixedScenario(_Scenario):
 
 
 class OfflineScenario(_Scenario):
-    """Batch transform: the highest throughput. rows_per_request: records in each payload."""
+    """Batch transform: the highest throughput.
+
+    rows_per_request: records in each payload, as given. rows: a file of records in place of
+    payloads, batch_size of them to a request ("auto": the best is sought) within max_payload_mb
+    (10^6 bytes). max_concurrent: requests at a time.
+    """
 
     mode: Literal["offline"]
     duration_s: Seconds = Field(default=30.0, alias="duration", gt=0)
     rung_s: Seconds = Field(default=3.0, alias="rung", gt=0)
     rows_per_request: int = Field(default=1, ge=1)
+    rows: RowsGiven | None = None
+    batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    max_payload_mb: float = Field(default=6.0, gt=0, le=100)
+    max_concurrent: int = Field(default=64, ge=1, le=256)
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        if self.rows is None and self.batch_size != "auto":
+            raise ValueError("`batch_size` goes with `rows`, a file of records")
+        if self.rows is not None and self.rows_per_request > 1:
+            raise ValueError(
+                "`rows_per_request` is of payloads; how many `rows` go into a request is "
+                "`batch_size`"
+            )
+        return self
+
+    @property
+    def records(self) -> RowsRead | None:
+        if self.rows is None or isinstance(self.rows, RowsRead):
+            return self.rows
+        raise TypeError(f"{self.rows.file} was not read")
 
 
 class SoakScenario(_Scenario):
@@ -206,14 +237,37 @@ def scenario_name(given: dict[str, Any]) -> str:
 
 
 def with_files_read(scenario: Scenario, folder: Path) -> Scenario:
-    """Traffic that a file holds becomes a value, so that the plan stands by itself.
+    """What a file holds becomes a value, so that the plan stands by itself.
 
-    Raises UsageError that names the line of the file.
+    Raises UsageError that names the line of a traffic file.
     """
+    if isinstance(scenario, OfflineScenario):
+        return _with_rows_read(scenario, folder)
     traffic = getattr(scenario, "traffic", None)
     if isinstance(traffic, HourlyFile | ReplayFile):
         return scenario.model_copy(update={"traffic": read_traffic(traffic, folder)})
     return scenario
+
+
+def _with_rows_read(scenario: OfflineScenario, folder: Path) -> OfflineScenario:
+    """Raises UsageError where a request cannot hold as many as are asked for."""
+    if scenario.rows is None or isinstance(scenario.rows, RowsRead):
+        return scenario
+    read = scenario.rows.read(folder)
+    most, asked = read.most_rows(scenario.max_payload_mb), scenario.batch_size
+    if asked != "auto" and asked > most:
+        raise UsageError(
+            f"{asked} records of up to {read.longest_bytes:,} bytes do not fit into "
+            f"{scenario.max_payload_mb:g} MB",
+            hint=f"{most} always fit; or allow more with max_payload_mb",
+        )
+    return scenario.model_copy(update={"rows": read})
+
+
+def records_of(scenario: Scenario) -> Rows | None:
+    """Those that a scenario sends in place of payloads. Raises BadRequest if they have changed."""
+    read = scenario.records if isinstance(scenario, OfflineScenario) else None
+    return None if read is None else read.rows()
 
 
 def load_of(scenario: FixedScenario) -> Traffic | Constant | Phases | Stairs:

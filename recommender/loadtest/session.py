@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,15 @@ from loadtests.probe import carry_out
 from loadtests.runner import Engine
 from loadtests.targets.limits import capabilities
 from recommender.errors import BadRequest
-from recommender.lifecycle import ended
-from recommender.loadtest.agenda import agenda, configurations_of, served_together
+from recommender.lifecycle import ended, taken_on, told
+from recommender.loadtest.agenda import agenda, configurations_of
 from recommender.loadtest.answers import is_settled
 from recommender.loadtest.comparing import compare
 from recommender.loadtest.course import course_of
 from recommender.loadtest.explanation import explain
 from recommender.loadtest.kept import Note, kept_of
 from recommender.loadtest.prices import hourly_prices, paid_prices
+from recommender.loadtest.priority import Priorities
 from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.rig import Clock, Rig
 from recommender.loadtest.scenario import CompareScenario, TuneScenario
@@ -31,12 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pricing import PriceBook
     from recommender.loadtest.agenda import Test
     from recommender.loadtest.plan import Plan
     from recommender.quick import Workplace
-    from recommender.store import Run
+    from recommender.store import Owner, Run, Store
 
-__all__ = ["KIND", "resume_loadtest", "run_loadtest"]
+__all__ = ["KIND", "create_loadtest", "resume_loadtest", "run_loadtest"]
 
 KIND = "loadtest"
 FREE = Decimal(0)
@@ -44,47 +47,60 @@ HOUR_S = 3600.0
 
 
 def run_loadtest(plan: Plan, folder: Path, workplace: Workplace) -> str:
-    """The id of the run, once it is finished. folder: where the plan's payload files are.
+    """The id of the run, once it is finished. folder: where the plan's payload files are."""
+    run = create_loadtest(plan, folder, workplace.store, workplace.book, this_process())
+    _carry_out(run, workplace)
+    return run.id
 
-    Whatever is wrong with the plan is found before anything is stored or started.
-    """
+
+def create_loadtest(
+    plan: Plan, folder: Path, store: Store, book: PriceBook, owner: Owner | None
+) -> Run:
+    """Whatever is wrong with the plan is found before anything is stored."""
     request = LoadTestRequest.of(plan, folder)
-    hourly_prices(plan.configurations, plan.region, workplace.book)
-    run = workplace.store.create_run(
+    hourly_prices(plan.configurations, plan.region, book)
+    return store.create_run(
         KIND,
         plan.name,
         request.model_dump(mode="json"),
         capture_environment().model_dump(mode="json"),
-        this_process(),
+        owner,
     )
-    _carry_out(run, request, workplace)
-    return run.id
 
 
 def resume_loadtest(run: Run, workplace: Workplace) -> str:
-    """Goes on with a run that was interrupted, failed or stopped; nothing is measured twice."""
+    """Takes on a run that nobody works on; nothing is measured twice."""
     if run.kind != KIND:
         raise BadRequest(f"{run.id} is no load test", hint=f"recommender quick --resume {run.id}")
-    request = LoadTestRequest.model_validate(run.request)
-    request.workload()
-    _carry_out(workplace.store.claim(run.id, this_process()), request, workplace)
+    with taken_on(workplace.store, run.id):
+        LoadTestRequest.model_validate(run.request).workload()
+        claimed = workplace.store.claim(run.id, this_process())
+    _carry_out(claimed, workplace)
     return run.id
 
 
-def _carry_out(run: Run, request: LoadTestRequest, workplace: Workplace) -> None:
-    with ended(workplace.store, run):
-        _Session(run, request, workplace).test_all()
+def _carry_out(run: Run, workplace: Workplace) -> None:
+    store = workplace.store
+    with ended(store, run), told(store, run, workplace.progress) as progress:
+        _Session(run, replace(workplace, progress=progress)).test_all()
 
 
 class _Session:
-    def __init__(self, run: Run, request: LoadTestRequest, workplace: Workplace) -> None:
+    def __init__(self, run: Run, workplace: Workplace) -> None:
+        request = LoadTestRequest.model_validate(run.request)
         self.run, self.plan, self.workplace = run, request.plan, workplace
         self.workload = request.workload()
-        cores = len(capabilities().cores)
+        self.cores = cores = len(capabilities().cores)
         self.tests = agenda(self.plan, cores)
         configurations = configurations_of(self.plan, cores)
         prices = hourly_prices(configurations, self.plan.region, workplace.book)
         self.paid = paid_prices(self.plan, configurations, prices)
+        self.priorities = Priorities(
+            self.plan,
+            {name: price.usd_per_hour for name, price in prices.items()},
+            self.paid,
+            workplace.prior.scaling,
+        )
         self.kept = dict(kept_of(workplace.store, run))
         expected = explain(self.plan, cores, self.paid).total.seconds
         self.clock = Clock(expected, self.plan.limits.time_s)
@@ -96,7 +112,7 @@ class _Session:
         if not left:
             return
         with self._rig() as rig:
-            for group in served_together(left):
+            for group in self.priorities.ordered(left, self.cores):
                 try:
                     self._within_means(rig, group)
                 except OutOfTime as error:
@@ -131,10 +147,10 @@ class _Session:
             except InvalidMeasurement as error:
                 rig.note_all(left.pop(0), Note(state="invalid", reason=str(error)))
             except TargetDied as error:
-                rig.note_all(left.pop(0), Note(state="failed", reason=str(error)))
+                rig.note_all(left.pop(0), Note(state="failed", reason=_in_full(error)))
             except TargetError as error:  # it does not serve, and would not for the next one
                 for test in left:
-                    rig.note_all(test, Note(state="failed", reason=str(error)))
+                    rig.note_all(test, Note(state="failed", reason=_in_full(error)))
                 return
 
     def _serve_all(self, rig: Rig, left: list[Test]) -> None:
@@ -177,3 +193,8 @@ class _Session:
                 clock=self.clock,
                 kept=self.kept,
             )
+
+
+def _in_full(error: TargetError) -> str:
+    """With what to do."""
+    return str(error) if error.hint is None else f"{error}: {error.hint}"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadtests import capacity
-from loadtests.capacity import SearchSettings
 from loadtests.errors import TargetError
-from loadtests.ladder import Evidence, service_model
+from loadtests.modes import capacity
+from loadtests.modes.capacity import SearchSettings
+from loadtests.modes.ladder import Evidence, service_model
 from loadtests.probe import carry_out, replayed
 from loadtests.samples import quantile_bound
 from loadtests.steps import ClosedStep

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from loadtests.modes.batching import BatchLimit
 from loadtests.slo import Verdict
+from recommender.explain import probability_text
 from recommender.loadtest.explanation import length
 from recommender.loadtest.report import (
     CapacityAnswer,
@@ -18,12 +20,13 @@ from recommender.loadtest.report import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from decimal import Decimal
 
-    from loadtests.compare import Comparison
     from loadtests.measurement import Interval, Load, Measurement
-    from loadtests.profile import LoadCurve
+    from loadtests.modes.batching import BatchSizes
+    from loadtests.modes.compare import Comparison
+    from loadtests.modes.profile import LoadCurve
     from loadtests.tuning import TuningResult
     from recommender.loadtest.report import (
         Answer,
@@ -34,7 +37,16 @@ if TYPE_CHECKING:
         TierAnswer,
     )
 
-__all__ = ["COLUMNS", "between", "findings", "headline", "milliseconds", "run_rows"]
+__all__ = [
+    "COLUMNS",
+    "between",
+    "energy",
+    "findings",
+    "headline",
+    "instrument",
+    "milliseconds",
+    "run_rows",
+]
 
 MIB = 2**20
 MOST_SAID = 28
@@ -87,6 +99,14 @@ def headline(report: LoadTestReport) -> str:
     )
 
 
+def taken(test: TestReport) -> str:
+    """What the answer took: "14 s under load, started in 2.1 s"; empty where nothing ran."""
+    if not (test.runs or test.invalid):
+        return ""
+    start = "" if test.start_s is None else f", started in {rounded(test.start_s, 2)} s"
+    return f"{length(test.load_s)} under load{start}"
+
+
 def run_rows(test: TestReport) -> tuple[tuple[str, ...], ...]:
     """A row for each run, INVALID ones after those they were tried again for."""
     several = len(test.configurations) > 1
@@ -104,8 +124,8 @@ def _row(run: KeptRun, configuration: str | None) -> tuple[str, ...]:
     return (
         configuration or _trial(run.key),
         _asked(found.load),
-        _rounded(found.achieved_rps, 4),
-        _rounded(found.throughput_rps, 4),
+        rounded(found.achieved_rps, 4),
+        rounded(found.throughput_rps, 4),
         *(_shown(figures.get(each)) for each in (0.5, 0.95, 0.99)),
         f"{found.failed + found.unfinished}{dropped}",
         "-" if found.cpu_busy_vcpus is None else f"{found.cpu_busy_vcpus:.2f}",
@@ -119,7 +139,9 @@ def _trial(key: str) -> str:
     within, is_trial, step = key.rpartition(": ")
     if is_trial:
         return within.partition(" ")[2]
-    return step.partition("-")[0]
+    kind, _, rest = step.partition("-")
+    _, is_batch, rows = rest.partition("rows-")
+    return f"{kind}, {_rows(int(rows.partition('-')[0]))}" if is_batch else kind
 
 
 def _asked(load: Load) -> str:
@@ -128,12 +150,12 @@ def _asked(load: Load) -> str:
         return said if len(said) <= MOST_SAID else f"{said[: MOST_SAID - 1]}…"
     if load.loop == "closed":
         return f"{load.concurrency} at a time"
-    rate = "?" if load.rate_rps is None else _rounded(load.rate_rps, 4)
+    rate = "?" if load.rate_rps is None else rounded(load.rate_rps, 4)
     return f"{rate}/s {load.process}"
 
 
 def _shown(seconds: float | None) -> str:
-    return "-" if seconds is None else _rounded(seconds * 1e3, 3)
+    return "-" if seconds is None else rounded(seconds * 1e3, 3)
 
 
 def _status(found: Measurement) -> str:
@@ -144,7 +166,7 @@ def _status(found: Measurement) -> str:
 
 
 def milliseconds(seconds: float) -> str:
-    return f"{_rounded(seconds * 1e3, 3)} ms"
+    return f"{rounded(seconds * 1e3, 3)} ms"
 
 
 def between(interval: Interval, scale: float = 1.0, digits: int = 3) -> str:
@@ -152,13 +174,21 @@ def between(interval: Interval, scale: float = 1.0, digits: int = 3) -> str:
     if interval.value is None:
         return "not known"
     low, high = (
-        "?" if end is None else _rounded(end * scale, digits)
+        "?" if end is None else rounded(end * scale, digits)
         for end in (interval.low, interval.high)
     )
-    return f"{_rounded(interval.value * scale, digits)} ({low} to {high})"
+    return f"{rounded(interval.value * scale, digits)} ({low} to {high})"
 
 
-def _rounded(value: float, digits: int) -> str:
+def percent(share: Interval | None) -> str:
+    """12.3 % (10.1 to 14.8)."""
+    if share is None or share.value is None:
+        return "not known"
+    low, high = ("?" if end is None else rounded(end * 100, 2) for end in (share.low, share.high))
+    return f"{rounded(share.value * 100, 2)} % ({low} to {high})"
+
+
+def rounded(value: float, digits: int) -> str:
     """Never in powers of ten: 2,490 and not 2.49e+03; what is as good as 0 is 0."""
     if abs(value) < AS_GOOD_AS_ZERO:
         return "0"
@@ -172,7 +202,7 @@ def _tier(tier: TierAnswer, *, alone: bool) -> str:
         return f"{head}{tier.slo} is missed even by one request at a time."
     said = (
         f"{head}{between(tier.capacity_rps)} req/s meet {tier.slo} ({tier.basis}); "
-        f"saturated at {_rounded(tier.saturation_rps, 3)}"
+        f"saturated at {rounded(tier.saturation_rps, 3)}"
     )
     if tier.first_breach is not None:
         said += f"; {tier.first_breach.split('<')[0]} gives way first"
@@ -183,7 +213,7 @@ def _tier(tier: TierAnswer, *, alone: bool) -> str:
 
 def _curve(curve: LoadCurve) -> tuple[str, ...]:
     knee = curve.knee
-    saturated = f"Saturated at {_rounded(curve.saturation.measured_rps, 3)} req/s."
+    saturated = f"Saturated at {rounded(curve.saturation.measured_rps, 3)} req/s."
     if knee.rate_rps.value is None:
         return (f"No knee was seen: {knee.reason}.", saturated)
     times = knee.limit_s / knee.unloaded_s
@@ -203,13 +233,70 @@ def _verdict(verdict: ObjectiveVerdict, loop: str) -> str:
 
 
 def _offline(answer: OfflineAnswer) -> tuple[str, ...]:
-    found = answer.offline
-    return (
-        f"{between(found.rows_per_s)} rows/s at {found.concurrency} at a time; a million rows "
-        f"take {length(found.s_per_million_rows.value or 0.0)}"
+    found, sizes = answer.offline, answer.offline.batches
+    each = "" if sizes is None else f", {_rows(sizes.rows)} each"
+    said = (
+        f"{between(found.rows_per_s)} rows/s at {found.concurrency} at a time{each}; a million "
+        f"rows take {length(found.s_per_million_rows.value or 0.0)}"
         + _per_million(answer.usd_per_million_rows, "rows")
-        + ".",
+        + "."
     )
+    if sizes is None or sizes.limited_by is BatchLimit.GIVEN:
+        return (said,)
+    return said, _batch_size(sizes)
+
+
+def _batch_size(sizes: BatchSizes) -> str:
+    """How sure, and why not more."""
+    best = f"The best batch size is {_rows(sizes.rows)}"
+    if sizes.low_rows < sizes.high_rows:
+        best += f" ({sizes.low_rows:,} to {sizes.high_rows:,} may do as well)"
+    times = {each.rows: each.rows_per_s for each in sizes.rungs}
+    if sizes.rows > 1 and times[min(times)] > 0:
+        best += f", {times[sizes.rows] / times[min(times)]:.2g} times as many rows/s as one by one"
+    match sizes.limited_by:
+        case BatchLimit.REFUSED:
+            return f"{best}; requests of {_rows(sizes.refused_rows or 0)} fail."
+        case BatchLimit.TIMEOUT:
+            return f"{best}; larger requests would run into the time-out."
+        case BatchLimit.PAYLOAD:
+            return f"{best}; no more fit into a request."
+        case BatchLimit.FLAT | BatchLimit.GIVEN:
+            return f"{best}; larger ones gain nothing."
+
+
+def energy(runs: Iterable[Measurement]) -> tuple[str, ...]:
+    """What the GPUs used at the highest throughput; nothing where there is none that tells."""
+    told = [
+        (run.throughput_rps, joules, run.resources.elapsed_s, run.succeeded)
+        for run in runs
+        if run.resources is not None
+        and (joules := run.resources.energy_j) is not None
+        and run.succeeded > 0
+    ]
+    if not told:
+        return ()
+    rate, joules, elapsed_s, answers = max(told)
+    each = f"{rounded(joules / answers, 3)} J a request at {rounded(rate, 3)} req/s"
+    return (f"GPU: {each}, {rounded(joules / elapsed_s, 3)} W on average, of whole boards.",)
+
+
+def instrument(runs: Iterable[Measurement]) -> tuple[str, ...]:
+    """What the load generator used in the longest run, for one that grows spoils a soak."""
+    known = [
+        (each.elapsed_s, each.resources.generator_vcpus, each.resources.generator_memory_bytes)
+        for each in runs
+        if each.resources is not None
+    ]
+    _, vcpus, memory = max(known, key=lambda each: each[0], default=(0.0, None, None))
+    if vcpus is None or memory is None:
+        return ()
+    held = f"{memory.mean / MIB:.0f} MiB on average, {memory.peak / MIB:.0f} at most"
+    return (f"The load generator used {rounded(vcpus.mean, 2)} vCPUs, and held {held}.",)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' if count > 1 else ''}"
 
 
 def _soak(answer: SoakAnswer) -> tuple[str, ...]:
@@ -231,7 +318,8 @@ def _comparison(found: Comparison) -> tuple[str, ...]:
 def _tuning(found: TuningResult) -> tuple[str, ...]:
     if found.best is None:
         return (f"No setting is best: {found.reason}.",)
-    best = f"Best: {_setting(found.best.setting)}, {found.best.probability_best:.0%} sure it is"
+    sure = probability_text(found.best.probability_best)
+    best = f"Best: {_setting(found.best.setting)}, {sure} sure it is"
     said = [f"{best}; {found.trials} trials, {found.load_s:.0f} s in all."]
     gain = found.gain
     if gain is None:

@@ -13,7 +13,7 @@ from recommender.store.records import Owner
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["HEARTBEAT_LIMIT", "is_alive", "this_process"]
+__all__ = ["HEARTBEAT_LIMIT", "is_alive", "is_here", "process_owner", "this_process"]
 
 HEARTBEAT_LIMIT = timedelta(seconds=60)
 """How long the owner on another machine may be silent before it counts as gone."""
@@ -23,16 +23,25 @@ _STATE, _START_TICKS = 0, 19  # proc(5): fields 3 and 22, counted after the comm
 
 def this_process() -> Owner:
     """The calling process, as the owner of the runs it creates."""
-    pid = os.getpid()
+    return process_owner(os.getpid())
+
+
+def process_owner(pid: int) -> Owner:
+    """That process of this machine. Raises ProcessLookupError when it is gone or a zombie."""
     started = _started(pid)
     if started is None:
-        raise ProcessLookupError(f"/proc/{pid}/stat cannot be read")
+        raise ProcessLookupError(f"/proc/{pid}/stat cannot be read, or tells of a zombie")
     return Owner(host=socket.gethostname(), boot_id=_boot_id(), pid=pid, pid_started=started)
+
+
+def is_here(owner: Owner) -> bool:
+    """Whether its process could be seen from here, were it alive."""
+    return (owner.host, owner.boot_id) == (socket.gethostname(), _boot_id())
 
 
 def is_alive(owner: Owner, heartbeat_at: datetime | None, now: datetime) -> bool:
     """Whether the owner lives: by its process where that can be seen, else by its heartbeat."""
-    if (owner.host, owner.boot_id) == (socket.gethostname(), _boot_id()):
+    if is_here(owner):
         return _started(owner.pid) == owner.pid_started
     return heartbeat_at is not None and now - heartbeat_at <= HEARTBEAT_LIMIT
 

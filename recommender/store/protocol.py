@@ -65,6 +65,25 @@ class Store(Protocol):
         """
         ...
 
+    def leave_to(self, run_id: str, owner: Owner) -> Run:
+        """Leave a run that nobody works on to a process that will `claim` it: CREATED till then.
+
+        Nobody else may claim it meanwhile. When that process is gone without having claimed it,
+        the run is INTERRUPTED. Raises what `claim` does.
+        """
+        ...
+
+    def describe(self, run_id: str, environment: Mapping[str, Any]) -> Run:
+        """Put this environment in place of the run's."""
+        ...
+
+    def report(self, run_id: str, doing: str, left_s: float | None) -> None:
+        """Say what the run does and how long it may still take, and count it as a heartbeat.
+
+        A run that has ended stays as it is.
+        """
+        ...
+
     def heartbeat(self, run_id: str) -> None:
         """Say that the owner lives. Machines that cannot see it believe so for 60 seconds."""
         ...
@@ -109,6 +128,24 @@ class Store(Protocol):
 
     def resources(self, measurement_id: int) -> bytes | None:
         """The resource series kept with a measurement, or None if there is none."""
+        ...
+
+    def count_measurements(self, run_id: str) -> int:
+        """So many `measurements` would read."""
+        ...
+
+    def keep_aggregate(
+        self, run_id: str, name: str, made_from: str, document: Mapping[str, Any]
+    ) -> None:
+        """Keep what was worked out of the run's measurements, in place of what had that name.
+
+        It is nobody's evidence: whoever has read the run may keep it, no heartbeat comes of it,
+        and it can be made again at any time. `made_from` tells of what, and by which version.
+        """
+        ...
+
+    def aggregate(self, run_id: str, name: str, made_from: str) -> dict[str, Any] | None:
+        """What was kept under that name, or None if there is none that was made from this."""
         ...
 
     def add_recommendation(

@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["Owner", "Run", "RunStatus", "StoredMeasurement", "StoredRecommendation"]
+__all__ = [
+    "Owner",
+    "Progress",
+    "Run",
+    "RunStatus",
+    "StoredMeasurement",
+    "StoredRecommendation",
+]
 
 
 class RunStatus(StrEnum):
     CREATED = "CREATED"
-    """Asked for; no process has taken it on."""
+    """Asked for; no process has taken it on. One with an owner was left to that process."""
     RUNNING = "RUNNING"
     FINISHED = "FINISHED"
     FAILED = "FAILED"
@@ -39,8 +46,20 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run does, and how long it may still take as of `told_at` (None: not known)."""
+
+    doing: str
+    left_s: float | None
+    told_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
-    """One execution of a plan. `tool_version` is None when the program was not installed."""
+    """One execution of a plan. `tool_version` is None when the program was not installed.
+
+    `progress` is the last its owner told: None until it does, and kept once the run has ended.
+    """
 
     id: str
     kind: str
@@ -54,6 +73,7 @@ class Run:
     heartbeat_at: datetime | None
     error: str | None
     tool_version: str | None
+    progress: Progress | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from recommender.store.owner import is_alive
 from recommender.store.records import (
     Owner,
+    Progress,
     Run,
     RunStatus,
     StoredMeasurement,
@@ -18,19 +19,25 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import RowMapping
 
 __all__ = [
+    "IN_HAND",
     "measurement_of",
     "owner_columns",
+    "progress_columns",
     "recommendation_of",
     "run_of",
 ]
 
+IN_HAND = frozenset({RunStatus.CREATED, RunStatus.RUNNING})
+"""Of a run that an owner may be working on, or is about to."""
+
 
 def run_of(row: RowMapping, now: datetime) -> Run:
-    """The run as it stands `now`: what says RUNNING is INTERRUPTED once its owner is gone."""
+    """The run as it stands `now`: INTERRUPTED once its owner is gone without having ended it."""
     owner = _owner_of(row)
     status = RunStatus(row["status"])
     heartbeat_at = _utc_or_none(row["heartbeat_at"])
-    if status is RunStatus.RUNNING and not (owner and is_alive(owner, heartbeat_at, now)):
+    is_left = status is RunStatus.RUNNING or (status is RunStatus.CREATED and owner is not None)
+    if is_left and not (owner and is_alive(owner, heartbeat_at, now)):
         status = RunStatus.INTERRUPTED
     return Run(
         id=row["id"],
@@ -45,6 +52,7 @@ def run_of(row: RowMapping, now: datetime) -> Run:
         heartbeat_at=heartbeat_at,
         error=row["error"],
         tool_version=row["tool_version"],
+        progress=_progress_of(row),
     )
 
 
@@ -65,6 +73,14 @@ def owner_columns(owner: Owner | None) -> dict[str, Any]:
     }
 
 
+def progress_columns(progress: Progress | None) -> dict[str, Any]:
+    return {
+        "doing": progress and progress.doing,
+        "left_s": progress and progress.left_s,
+        "told_at": progress and progress.told_at,
+    }
+
+
 def _owner_of(row: RowMapping) -> Owner | None:
     if row["owner_pid"] is None:
         return None
@@ -74,6 +90,12 @@ def _owner_of(row: RowMapping) -> Owner | None:
         pid=row["owner_pid"],
         pid_started=row["owner_pid_started"],
     )
+
+
+def _progress_of(row: RowMapping) -> Progress | None:
+    if row["told_at"] is None:
+        return None
+    return Progress(row["doing"], row["left_s"], _utc(row["told_at"]))
 
 
 def _utc(time: datetime) -> datetime:

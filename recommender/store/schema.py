@@ -42,7 +42,9 @@ class Migrations:
         return self.revisions[-1]
 
 
-SHIPPED = Migrations(revisions=("0001", "0002"), folder="recommender.store:migrations")
+SHIPPED = Migrations(
+    revisions=("0001", "0002", "0003", "0004"), folder="recommender.store:migrations"
+)
 
 
 def bring_up_to_date(

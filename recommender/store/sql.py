@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from recommender.errors import (
     MeasurementConflict,
@@ -26,14 +26,29 @@ from recommender.store.queries import (
 )
 from recommender.store.records import (
     Owner,
+    Progress,
     Run,
     RunStatus,
     StoredMeasurement,
     StoredRecommendation,
 )
 from recommender.store.reference import new_run_id
-from recommender.store.rows import measurement_of, owner_columns, recommendation_of, run_of
-from recommender.store.tables import MEASUREMENTS, RECOMMENDATIONS, RESOURCES, RUNS, SAMPLES
+from recommender.store.rows import (
+    IN_HAND,
+    measurement_of,
+    owner_columns,
+    progress_columns,
+    recommendation_of,
+    run_of,
+)
+from recommender.store.tables import (
+    AGGREGATES,
+    MEASUREMENTS,
+    RECOMMENDATIONS,
+    RESOURCES,
+    RUNS,
+    SAMPLES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -99,9 +114,9 @@ class SqlStore:
         query = newest_first(select(RUNS))
         if kind is not None:
             query = query.where(RUNS.c.kind == kind)
-        if status in {RunStatus.RUNNING, RunStatus.INTERRUPTED}:
-            # Which of the two it is shows only when looking at the owner, so no limit by SQL.
-            query = query.where(RUNS.c.status == RunStatus.RUNNING)
+        if status in {*IN_HAND, RunStatus.INTERRUPTED}:
+            # Which of them it is shows only when looking at the owner, so no limit by SQL.
+            query = query.where(RUNS.c.status.in_(IN_HAND))
         elif status is not None:
             query = query.where(RUNS.c.status == status).limit(limit)
         else:
@@ -113,9 +128,15 @@ class SqlStore:
             return tuple(run for run, _ in zip(wanted, range(limit), strict=False))
 
     def claim(self, run_id: str, owner: Owner) -> Run:
+        return self._handed_on(run_id, owner, RunStatus.RUNNING)
+
+    def leave_to(self, run_id: str, owner: Owner) -> Run:
+        return self._handed_on(run_id, owner, RunStatus.CREATED)
+
+    def _handed_on(self, run_id: str, owner: Owner, status: RunStatus) -> Run:
         with self._writing() as connection:
             run = self._existing(connection, run_id, lock=True)
-            if run.status is RunStatus.RUNNING and run.owner != owner:
+            if _is_in_use(run) and run.owner != owner:
                 raise _in_use(run)
             if run.status is RunStatus.FINISHED:
                 raise RunEnded(
@@ -125,12 +146,27 @@ class SqlStore:
             return self._changed(
                 connection,
                 run_id,
-                status=RunStatus.RUNNING,
+                status=status,
                 heartbeat_at=self._now(),
                 finished_at=None,
                 error=None,
+                **progress_columns(None),
                 **owner_columns(owner),
             )
+
+    def describe(self, run_id: str, environment: Mapping[str, Any]) -> Run:
+        plain = checked(environment)
+        with self._writing() as connection:
+            return self._changed(connection, run_id, environment=plain)
+
+    def report(self, run_id: str, doing: str, left_s: float | None) -> None:
+        with self._writing() as connection:
+            run = self._existing(connection, run_id, lock=True)
+            if run.status not in _ENDED:
+                told = Progress(doing, left_s, self._now())
+                self._changed(
+                    connection, run_id, heartbeat_at=told.told_at, **progress_columns(told)
+                )
 
     def heartbeat(self, run_id: str) -> None:
         with self._writing() as connection:
@@ -203,6 +239,32 @@ class SqlStore:
         with self._reading() as connection:
             return content_of(connection, RESOURCES, measurement_id)
 
+    def count_measurements(self, run_id: str) -> int:
+        query = select(func.count()).where(MEASUREMENTS.c.run_id == run_id)
+        with self._reading() as connection:
+            self._existing(connection, run_id)
+            return connection.scalar(query) or 0
+
+    def keep_aggregate(
+        self, run_id: str, name: str, made_from: str, document: Mapping[str, Any]
+    ) -> None:
+        kept = {"name": name, "made_from": made_from, "document": checked(document)}
+        with self._writing() as connection:
+            self._existing(connection, run_id, lock=True)
+            connection.execute(
+                delete(AGGREGATES).where(AGGREGATES.c.run_id == run_id, AGGREGATES.c.name == name)
+            )
+            connection.execute(insert(AGGREGATES).values(run_id=run_id, **kept))
+
+    def aggregate(self, run_id: str, name: str, made_from: str) -> dict[str, Any] | None:
+        table = AGGREGATES.c
+        query = select(table.document).where(
+            table.run_id == run_id, table.name == name, table.made_from == made_from
+        )
+        with self._reading() as connection:
+            found: dict[str, Any] | None = connection.scalar(query)
+        return found
+
     def add_recommendation(self, run_id: str, document: Mapping[str, Any]) -> StoredRecommendation:
         columns: dict[str, Any] = {"run_id": run_id, "document": checked(document)}
         with self._writing() as connection:
@@ -223,7 +285,7 @@ class SqlStore:
     def delete_run(self, run_id: str) -> None:
         with self._writing() as connection:
             run = self._existing(connection, run_id, lock=True)
-            if run.status is RunStatus.RUNNING:
+            if _is_in_use(run):
                 raise _in_use(run)
             connection.execute(delete(RUNS).where(RUNS.c.id == run_id))
 
@@ -271,6 +333,11 @@ def _tool_version() -> str | None:
         return version(_DISTRIBUTION)
     except PackageNotFoundError:
         return None
+
+
+def _is_in_use(run: Run) -> bool:
+    """An owner that is gone would have made it INTERRUPTED."""
+    return run.status in IN_HAND and run.owner is not None
 
 
 def _in_use(run: Run) -> RunInUse:

@@ -20,7 +20,15 @@ from sqlalchemy import (
     false,
 )
 
-__all__ = ["MEASUREMENTS", "METADATA", "RECOMMENDATIONS", "RESOURCES", "RUNS", "SAMPLES"]
+__all__ = [
+    "AGGREGATES",
+    "MEASUREMENTS",
+    "METADATA",
+    "RECOMMENDATIONS",
+    "RESOURCES",
+    "RUNS",
+    "SAMPLES",
+]
 
 
 METADATA = MetaData()
@@ -45,6 +53,9 @@ RUNS = Table(
     Column("heartbeat_at", _TIME),
     Column("error", Text),
     Column("tool_version", String(64)),
+    Column("doing", Text),
+    Column("left_s", Float(53)),
+    Column("told_at", _TIME),
     Index("runs_by_age", "created_at", "id"),
     Index("runs_by_kind", "kind", "created_at", "id"),
     Index("runs_by_status", "status", "created_at", "id"),
@@ -95,4 +106,13 @@ RECOMMENDATIONS = Table(
     Column("created_at", _TIME, nullable=False),
     Column("document", JSON, nullable=False),
     Index("recommendations_by_age", "run_id", "id"),
+)
+
+AGGREGATES = Table(
+    "aggregates",
+    METADATA,
+    Column(*_RUN_ID, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("made_from", Text, nullable=False),
+    Column("document", JSON, nullable=False),
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
+
+from loadtests.journal import Journal
 
 DEMO = f"{sys.executable} -m loadtests.demo_server --port {{port}}"
 INVALID = 4
+PLACEMENT = "placement.json"
 PROGRAM = (sys.executable, "-c", "from recommender.cli import main; main()")
 
 
@@ -104,12 +109,18 @@ def recommender_in(place: Path) -> Iterator[Recommender]:
     folder.mkdir()
     (folder / "payload.json").write_text("{}")
     program = Recommender(place / "home", folder)
+    own, shared = program.home / "cache" / PLACEMENT, place.parent / PLACEMENT
+    if shared.exists():  # the machine is the same one: benchmarks take seconds
+        own.parent.mkdir(parents=True)
+        shutil.copy(shared, own)
     yield program
+    if own.exists():
+        shutil.copy(own, shared)
     for process in program.started:
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
         process.communicate()
-    program.run("cleanup")
+    Journal(program.home / "state" / "journal").clean_leftovers()
 
 
 @pytest.fixture
@@ -139,29 +150,39 @@ def self_tested(tmp_path_factory):
 
 
 def unfinished(reports: list[str]) -> set[str]:
-    """Scenarios that came to their end in none of them."""
+    """Scenarios of which a test came to its end in none of them."""
     tests = [test for report in reports for test in json.loads(report)["tests"]]
-    ended = {test["scenario"] for test in tests if test["state"] == "finished"}
-    return {test["scenario"] for test in tests} - ended
+    states = {
+        (test["scenario"], *test["configurations"]): {
+            each["state"]
+            for each in tests
+            if (each["scenario"], each["configurations"])
+            == (test["scenario"], test["configurations"])
+        }
+        for test in tests
+    }
+    return {scenario for (scenario, *_), seen in states.items() if "finished" not in seen}
 
 
 @pytest.fixture(scope="module")
 def loadtested(tmp_path_factory):
     """A plan carried out: the program, how it ended the last time, and the report of each time.
 
-    Up to three times, until each test has come to its end once: INVALID is a busy neighbour's.
+    Up to five times, until each test has come to its end once: INVALID is a busy neighbour's.
+    whole: each time all of it, else only the scenarios, which must have names, that did not.
     """
     with ExitStack() as stack:
 
         def carry_out(
-            plan: str,
+            plan: str, *, whole: bool = True
         ) -> tuple[Recommender, subprocess.CompletedProcess[str], list[str]]:
             place = tmp_path_factory.mktemp("loadtest")
             program = stack.enter_context(recommender_in(place))
-            program.write_plan(plan)
             files = ("--json", "report.json", "--markdown", "report.md")
             reports: list[str] = []
-            for _ in range(3):
+            for _ in range(5):
+                again = bool(reports) and not whole
+                program.write_plan(only(plan, unfinished(reports)) if again else plan)
                 done = program.run("loadtest", "plan.yaml", "--quiet", *files)
                 reports.append((program.folder / "report.json").read_text())
                 if done.returncode != INVALID or not unfinished(reports):
@@ -169,3 +190,9 @@ def loadtested(tmp_path_factory):
             return program, done, reports
 
         yield carry_out
+
+
+def only(plan: str, scenarios: set[str]) -> str:
+    read = yaml.safe_load(plan)
+    read["scenarios"] = [each for each in read["scenarios"] if each["name"] in scenarios]
+    return yaml.safe_dump(read, sort_keys=False)

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.beside
+
 QUICKLY = ("--sizes", "1", "--measure-s", "2", "--payload", "payload.json", "--quiet")
 
 OTHER_PORT = (
@@ -125,6 +127,7 @@ def test_a_store_of_a_newer_version_is_refused(recommender):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.alone
 @pytest.mark.locust
 def test_an_slo_nobody_can_meet_says_how_near_the_best_came(recommender):
     command = ("--command", "demo: --servers 1 --service det:0.004")

@@ -53,6 +53,17 @@ def test_a_stored_run_is_listed_shown_and_ranked_again(measured):
     assert cheapest > float(shown["ranked"][0]["cost"]["usd_per_month"])
 
 
+def test_a_stored_run_is_explained_by_its_own_measurements(measured):
+    answer = answer_of(measured)
+    found = json.loads(measured.run("explain", "--json", "-").stdout)
+    told = [each["text"] for each in found["sources"] if each["kind"] == "measurement"]
+    for each in answer["evidence"]["measurements"]:
+        assert any(f"run {answer['run']}, {each['key']}:" in text for text in told)
+    bill = next(each for each in found["sections"] if each["title"] == "The bill of a month")
+    total = bill["statements"][-1]["figures"]
+    assert total["usd_per_month"] == answer["ranked"][0]["cost"]["usd_per_month"]
+
+
 def test_a_killed_run_keeps_what_it_measured_and_goes_on(recommender):
     arguments = ("--sizes", "1", "--measure-s", "6", "--payload", "payload.json")
     process = recommender.start("quick", *SERVER, *arguments)
@@ -76,6 +87,7 @@ def test_a_killed_run_keeps_what_it_measured_and_goes_on(recommender):
     assert "nothing to clean up" in recommender.run("cleanup").stdout
 
 
+@pytest.mark.beside
 def test_ctrl_c_stops_everything_and_says_how_to_go_on(recommender):
     process = recommender.start("quick", *SERVER, "--sizes", "1", "--payload", "payload.json")
     wait_for(lambda: len(recommender.left_running()) >= 3)

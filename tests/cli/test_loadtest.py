@@ -324,6 +324,7 @@ def test_a_killed_run_goes_on_and_measures_nothing_twice(recommender):
     assert "nothing to clean up" in recommender.run("cleanup").stdout
 
 
+@pytest.mark.beside
 def test_ctrl_c_stops_everything_and_keeps_what_was_measured(recommender):
     recommender.write_plan(FOUR)
     process = recommender.start("loadtest", "plan.yaml")
@@ -357,6 +358,7 @@ def test_a_limit_on_time_ends_the_plan_and_says_what_was_not_run(recommender):
     assert recommender.nothing_left()
 
 
+@pytest.mark.beside
 def test_a_command_that_dies_fails_its_test_and_no_other(recommender):
     recommender.write_plan("""
 model: "demo: --servers 1 --service det:0.002"
@@ -395,6 +397,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_plan_that_cannot_be_run_is_refused_before_anything_is_started(recommender, name):
     plan, words = REFUSED[name]

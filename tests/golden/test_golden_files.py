@@ -9,9 +9,9 @@ import re
 import pytest
 from rich.console import Console
 
-from recommender.cli.markdown import to_markdown
 from recommender.cli.tables import render
 from recommender.explain import Selection
+from recommender.exports.markdown import to_markdown
 from recommender.recommendation import Recommendation
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")

@@ -4,11 +4,11 @@ from decimal import Decimal
 
 from measured_runs import ENVIRONMENT
 
-from loadtests.compare import CompareVerdict, Comparison, Difference
-from loadtests.drift import Soak, Trend, TrendVerdict
 from loadtests.measurement import Interval, Load, Measurement, Quantile, TargetRecord
-from loadtests.offline import OfflineResult, Rung
-from loadtests.profile import Knee, LoadCurve, Saturation
+from loadtests.modes.compare import CompareVerdict, Comparison, Difference
+from loadtests.modes.drift import Soak, Trend, TrendVerdict
+from loadtests.modes.offline import OfflineResult, Rung
+from loadtests.modes.profile import Knee, LoadCurve, Saturation
 from loadtests.slo import Verdict
 from loadtests.tuning import Dropped, Effect, Gain, Interaction, Standing, TuningResult
 from loadtests.validity import Fault, Status, Validity
@@ -286,6 +286,8 @@ def outcome(scenario, answer=None, *, state="finished", reason=None, of=("1 vCPU
         reason=reason,
         answer=answer,
         findings=() if answer is None else findings(answer),
+        load_s=sum(found.elapsed_s for each in kept.values() for _, found in each),
+        start_s=2.1,
         **{
             name: tuple(
                 KeptRun(configuration=of[n % len(of)], key=key, measurement=found)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import numpy as np
 
 from loadtests.arrivals import due_times
-from loadtests.capacity import Capacity, Evidence, SearchSettings, next_step
 from loadtests.environment import Environment
 from loadtests.measurement import (
     Load,
@@ -19,6 +18,7 @@ from loadtests.measurement import (
     summarise_closed,
     summarise_open,
 )
+from loadtests.modes.capacity import Capacity, Evidence, SearchSettings, next_step
 from loadtests.queueing import sojourns
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.slo import parse_slo
@@ -29,7 +29,8 @@ from recommender.demand import Constraints, Demand, TrafficFacts, WorkloadFacts
 from recommender.machines import machine_here
 from recommender.measured import KeptMeasurement, MeasuredRun
 from recommender.performance.model import MeasuredSize  # noqa: TC001 - as plain an import as the rest
-from recommender.request import traffic_facts
+from recommender.request import QuickRequest, traffic_facts
+from recommender.store import Run, Store, this_process
 from recommender.stored_run import KEY_SEPARATOR, measured_size, size_label
 
 SLO = "p95<100ms, error_rate<1%"
@@ -84,6 +85,16 @@ class SimulatedRun:
 
     run: MeasuredRun
     documents: Mapping[str, tuple[Measurement, Samples]] = field(repr=False)
+
+    def keep_in(self, store: Store, request: QuickRequest, **environment: object) -> Run:
+        """As a run that goes on. environment: what is known of the machine besides."""
+        known = ENVIRONMENT.model_dump(mode="json") | environment
+        asked = request.model_dump(mode="json")
+        run = store.create_run("quick", "simulated", asked, known, this_process())
+        for key, (measurement, samples) in self.documents.items():
+            document = measurement.model_dump(mode="json")
+            store.add_measurement(run.id, key, document, samples.encode())
+        return run
 
 
 def measure(server: Server, slo: str = SLO, seed: int = 1) -> SimulatedRun:

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from measured_runs import demand
 
+from pricing import HOURS_PER_MONTH
 from recommender.cost import (
-    HOURS_PER_MONTH,
     Bill,
     LineItem,
+    amount_text,
     data_items,
     gigabytes_per_month,
     per_million,
@@ -51,6 +52,24 @@ def test_more_of_a_thing_never_costs_less(one, other):
         LineItem("x", cheap, "h", one.usd_per_unit).usd
         <= LineItem("x", dear, "h", one.usd_per_unit).usd
     )
+
+
+@given(st.lists(ITEMS, max_size=4), st.lists(ITEMS, max_size=4))
+def test_two_bills_together_cost_what_they_cost_apart(some, others):
+    apart = Bill(tuple(some)).usd_per_month + Bill(tuple(others)).usd_per_month
+    assert Bill((*some, *others)).usd_per_month == apart
+
+
+@given(st.lists(ITEMS, max_size=6))
+def test_what_is_written_of_a_bill_is_what_it_is(items):
+    bill = Bill(tuple(items))
+    assert Decimal(amount_text(bill.usd_per_month)) == bill.usd_per_month
+    assert abs(bill.usd_per_hour * HOURS_PER_MONTH - bill.usd_per_month) < Decimal("1e-15")
+
+
+@given(st.decimals("-1e-10", "1e-10", places=12))
+def test_nothing_is_not_written_as_less_than_nothing(amount):
+    assert amount_text(amount) == "0"
 
 
 @pytest.mark.parametrize("price", ["0", "-0.1", "NaN", "Infinity"])

@@ -9,8 +9,9 @@ from recommender.explain import (
     select,
     usd,
     verdict,
+    what_to_measure,
 )
-from recommender.recommendation import RejectReason
+from recommender.recommendation import RejectReason, ValueOfMeasuring
 
 
 def test_every_reason_has_words():
@@ -41,8 +42,9 @@ def test_the_verdict_names_the_best_its_price_and_how_sure_it_is(whole_answer):
 
 
 def test_nothing_is_said_twice(answer):
-    """The best is on SageMaker and on demand already."""
-    assert len(verdict(answer(platforms=("sagemaker",)))) == 1
+    """The best is on SageMaker and on demand already: what to measure next is all that is left."""
+    found = answer(platforms=("sagemaker",))
+    assert verdict(found)[1:] == what_to_measure(found)
 
 
 def test_nothing_that_meets_the_slo_says_how_near_the_best_came(answer):
@@ -92,3 +94,24 @@ def test_no_rejected_option_is_lost_among_the_reasons(whole_answer):
     assert sum(map(len, grouped.values())) == len(whole_answer.rejected)
     counts = [len(each) for each in grouped.values()]
     assert counts == sorted(counts, reverse=True)
+
+
+def test_what_to_measure_next_is_one_sentence_of_minutes_dollars_and_probability(whole_answer):
+    (said,) = what_to_measure(whole_answer)
+    found = whole_answer.value_of_measuring.best
+    assert found.instance_type in said
+    assert f"about {found.minutes:.0f} minutes, {usd(found.usd)}" in said
+    assert f"probability {found.probability_changes_answer:.0%}" in said
+    assert said in verdict(whole_answer)
+
+
+def test_an_answer_of_format_1_says_nothing_of_what_to_measure(whole_answer):
+    older = whole_answer.model_copy(update={"value_of_measuring": None})
+    assert what_to_measure(older) == ()
+    assert verdict(older) == verdict(whole_answer)[:-1]
+
+
+def test_a_measurement_that_is_not_worth_its_cost_is_not_asked_for(whole_answer):
+    nothing = ValueOfMeasuring(best=None)
+    sure = whole_answer.model_copy(update={"value_of_measuring": nothing})
+    assert what_to_measure(sure)[0].startswith("No further measurement is worth")

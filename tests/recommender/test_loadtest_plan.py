@@ -1,9 +1,13 @@
 """What a plan may say, and what it is told where it says something else."""
 
 import json
+from pathlib import Path
 
 import pytest
+import yaml
 
+import recommender
+from loadtests.targets.replicas import Replicas
 from recommender.errors import BadRequest
 from recommender.loadtest.plan import Plan
 from recommender.loadtest.reading import read_plan
@@ -62,6 +66,33 @@ configurations:
   - {name: new, vcpus: 2, usd_per_hour: 0.25, environment: {THREADS: 2, DEBUG: true}}
   - {name: dark, model: "python -m server --port {port}"}
 """
+
+DEPLOYED = {
+    "replicas": ("replicas: 3", "3 replicas"),
+    "replicas in full": (
+        "replicas: {count: 2, routing: least_outstanding}, vcpus: 0.5", "0.5 vCPU, 2 replicas",
+    ),
+    "spot": ("vcpus: 1, spot: {at: [3s, 9s], notice: 2min, time_scale: 0.05}", "1 vCPU, spot"),
+    "spot replicas": (
+        "replicas: 2, spot: {per_hour: 4, drains: false, replaced_from: kill}", "2 replicas, spot",
+    ),
+    "serverless": ("serverless: 2", "serverless 2 GB"),
+    "serverless in full": (
+        "serverless: {memory_gib: 4, max_concurrency: 9, provisioned_concurrency: 2, idle: 30s}",
+        "serverless 4 GB",
+    ),
+    "a share of a GPU": ("accelerator: 0.25, vcpus: 1", "1 vCPU, accelerator 0.25"),
+    "Elastic Inference": ("accelerator: eia2.medium", "accelerator eia2.medium"),
+}  # fmt: skip
+
+MODELS = {
+    "image": "{image: me/model, artefacts: model, environment: {A: 1}}",
+    "build": "{build: docker}",
+    "build in full": "{build: {folder: docker, arguments: {BASE_IMAGE: debian}}}",
+    "command with artefacts": "{command: serve, artefacts: model}",
+    "pipeline": "{pipeline: {before: {command: a}, model: sample, after: {image: b}}}",
+    "fan-out": "{fan_out: {small: {folder: model}, large: {url: 'http://localhost:1'}}}",
+}
 
 PAYLOADS = """
 payloads:
@@ -143,6 +174,49 @@ def test_what_is_stored_with_the_run_is_the_plan_that_was_read(read, folder):
     assert LoadTestRequest.model_validate(request.model_dump(mode="json")) == request
 
 
+@pytest.mark.parametrize("part", DEPLOYED)
+def test_a_deployment_is_read_named_by_what_it_is_and_reads_back(part):
+    written, name = DEPLOYED[part]
+    given = yaml.safe_load(f"model: sample\nconfigurations: [{{{written}}}]\n")
+    plan = Plan.model_validate(given)
+    assert plan.configurations[0].name == name
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_one_that_may_be_taken_away_is_a_replica_be_it_the_only_one():
+    (spot,) = _configurations("vcpus: 0.5, spot: {at: [3s]}")
+    deployment = spot.deployment(good_within_s=0.2)
+    assert deployment.replicas == Replicas(1, "round_robin", 0.5)
+    assert deployment.interruptions.at_s == (3.0,)
+    assert deployment.good_within_s == 0.2
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_kind_of_model_is_read_and_reads_back(kind):
+    plan = Plan.model_validate(yaml.safe_load(f"model: {MODELS[kind]}\n"))
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    source = plan.model.source(2.0, {"B": "2"})
+    assert all(leaf.environment["B"] == "2" for leaf in source.leaves)
+    assert all(leaf.memory_gib == 2.0 for leaf in source.leaves)
+    assert type(source).model_validate_json(source.model_dump_json()) == source
+
+
+def test_stages_keep_their_order_and_their_kind():
+    plan = Plan.model_validate(yaml.safe_load(f"model: {MODELS['pipeline']}\n"))
+    source = plan.model.source(None, {})
+    assert [(name, each.kind) for name, each in source.stages.items()] == [
+        ("before", "command"),
+        ("model", "sample"),
+        ("after", "image"),
+    ]
+    assert source.text == "before → model → after"
+
+
+def _configurations(written):
+    given = yaml.safe_load(f"model: sample\nconfigurations: [{{{written}}}]\n")
+    return Plan.model_validate(given).configurations
+
+
 UNKNOWN = {
     "the plan": ("model: sample\nscenarois: []\n", 2, "scenarois", "scenarios"),
     "the model": ("model:\n  comand: serve\n", 2, "comand", "command"),
@@ -177,6 +251,19 @@ UNKNOWN = {
         f"{MODEL}traffic:\n  kind: constant\n  users: 2\n  duration_s: 3\n  user: 2\n",
         6, "user", "users",
     ),
+    "a stage": (
+        "model:\n  pipeline:\n    a: sample\n    b:\n      comand: x\n", 5, "comand", "command",
+    ),
+    "the serverless part": (
+        f"{MODEL}configurations:\n  - serverless:\n      memory: 2\n", 4, "memory", "memory_gib",
+    ),
+    "the replicas": (
+        f"{MODEL}configurations:\n  - replicas:\n      cuont: 2\n", 4, "cuont", "count",
+    ),
+    "the interruptions": (
+        f"{MODEL}configurations:\n  - spot:\n      at: [3]\n      notise: 2\n",
+        5, "notise", "notice",
+    ),
     "the limits": (f"{MODEL}limits:\n  tme: 3s\n", 3, "tme", "time"),
     "the generator": (f"{MODEL}generator:\n  worker: 3\n", 3, "worker", "workers"),
 }  # fmt: skip
@@ -203,8 +290,43 @@ REFUSED = {
     "no model": ("seed: 1\n", ("`model` is missing",)),
     "two models": ("model: {command: a, url: 'http://x'}\n", ("command and url",)),
     "a model that is nothing": ("model: {environment: {A: 1}}\n", ("none of them",)),
-    "an image": ("model: {image: me/model}\n", ("no image", "command", "url")),
-    "a pipeline": ("model: {pipeline: [a, b]}\n", ("no pipeline", "url")),
+    "a pipeline of one": ("model: {pipeline: {a: sample}}\n", ("2 to 15 models", "has 1")),
+    "a pipeline in a pipeline": (
+        "model: {pipeline: {a: sample, b: {fan_out: {c: sample, d: sample}}}}\n",
+        ("b is a fan_out inside a pipeline",),
+    ),
+    "artefacts for a url": (
+        "model: {url: 'http://x', artefacts: here}\n",
+        ("artefacts are for command, image, build, not for url",),
+    ),
+    "serverless of a size": (
+        f"{MODEL}configurations: [{{serverless: 2, vcpus: 1, replicas: 2}}]\n",
+        ("line 2", "leave out vcpus, replicas"),
+    ),
+    "serverless of no size that there is": (
+        f"{MODEL}configurations:\n  - serverless: 7\n",
+        ("line 3", "1 to 6 GB", "not 7"),
+    ),
+    "more always ready than at most": (
+        (
+            f"{MODEL}configurations:\n  - serverless: {{memory_gib: 1, max_concurrency: 2, "
+            "provisioned_concurrency: 3}\n"
+        ),
+        ("line 3", "provisioned concurrency is 0 to the 2"),
+    ),
+    "no replicas": (f"{MODEL}configurations: [{{replicas: 0}}]\n", ("line 2", "greater than")),
+    "spot that is never taken": (
+        f"{MODEL}configurations: [{{spot: {{notice: 2s}}}}]\n",
+        ("line 2", "per_hour"),
+    ),
+    "two shares of a GPU": (
+        f"{MODEL}configurations: [{{accelerator: {{share: 0.5, mig: 1g.5gb}}}}]\n",
+        ("line 2", "three ways to say one thing"),
+    ),
+    "an accelerator that never was": (
+        f"{MODEL}configurations: [{{accelerator: eia9.huge}}]\n",
+        ("line 2", "eia9.huge"),
+    ),
     "an SLO that does not parse": (
         f"{MODEL}slo: fast please\n",
         ("'fast please' is not understood", "objective ::="),
@@ -402,3 +524,14 @@ def test_a_configuration_without_a_name_is_called_by_what_sets_it_apart(read):
     )
     names = [each.name for each in plan.configurations]
     assert names == ["2 vCPU, A=x|y", "ml.m5.large", "as it is"]
+
+
+def test_the_plans_of_the_documentation_are_read():
+    folder = Path(recommender.__file__).parent / "docs"
+    files = sorted(folder.glob("*.yaml"))
+    assert len(files) >= 2
+    for file in files:
+        plan = read_plan(file)
+        sources = [(each.model or plan.model).source(None, {}) for each in plan.configurations]
+        folders = [leaf.where for each in sources for leaf in each.leaves if leaf.kind == "model"]
+        assert all(Path(each).is_dir() for each in folders)

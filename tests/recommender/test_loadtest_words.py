@@ -3,10 +3,21 @@
 import loadtest_reports as made
 import pytest
 
+from loadtests.resources import ResourceSummary
+from loadtests.resources.series import Level
 from recommender.cli.loadtest import loadtest_exit_code
 from recommender.cli.loadtest_report import report_markdown
 from recommender.loadtest.report import LoadTestReport
-from recommender.loadtest.words import COLUMNS, between, findings, headline, milliseconds, run_rows
+from recommender.loadtest.words import (
+    COLUMNS,
+    between,
+    energy,
+    findings,
+    headline,
+    instrument,
+    milliseconds,
+    run_rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -162,3 +173,54 @@ EXIT_CODES = {
 def test_the_worst_of_its_tests_is_the_exit_code(case):
     tests, code = EXIT_CODES[case]
     assert loadtest_exit_code(made.report(*tests)) == code
+
+
+def used(**known):
+    """What a run used, of which only this is known."""
+    others = dict.fromkeys(
+        (
+            "target_vcpus", "target_memory_bytes", "generator_vcpus", "generator_memory_bytes",
+            "core_busy_ratio", "gpu_busy_ratio", "gpu_memory_bytes",
+        )
+    )  # fmt: skip
+    return ResourceSummary(elapsed_s=10.0, own_cpu_ratio=0.0, notes={}, **(others | known))
+
+
+def test_energy_is_told_for_each_request_of_the_fastest_run():
+    slow = made.measurement(throughput_rps=50.0, resources=used(gpu_energy_j={"0 H200": 9e9}))
+    fast = made.measurement(
+        throughput_rps=100.0, succeeded=1000, resources=used(gpu_energy_j={"0 A": 3e3, "1 A": 1e3})
+    )
+    assert energy([slow, fast, made.measurement()]) == (
+        "GPU: 4 J a request at 100 req/s, 400 W on average, of whole boards.",
+    )
+
+
+def test_of_energy_that_is_not_known_nothing_is_said():
+    assert energy([made.measurement(), made.measurement(resources=used())]) == ()
+
+
+def test_a_run_of_a_batch_size_is_told_apart_by_it():
+    runs = [(f"closed-2-rows-{rows}", made.measurement(made.CLOSED)) for rows in (1, 64)]
+    others = [("closed-2", made.measurement()), ("users-1-rows-8-invalid-x", made.measurement())]
+    rows = run_rows(made.outcome("offline", runs=[*runs, *others]))
+    assert [row[0] for row in rows] == [
+        "closed, 1 row",
+        "closed, 64 rows",
+        "closed",
+        "users, 8 rows",
+    ]
+
+
+def test_what_the_generator_used_is_that_of_the_longest_run():
+    mib = 2**20
+    generator = {
+        "generator_vcpus": Level(mean=0.213, peak=0.4),
+        "generator_memory_bytes": Level(mean=96 * mib, peak=97 * mib),
+    }
+    long = made.measurement(elapsed_s=600.0, resources=used(**generator))
+    assert instrument([made.measurement(elapsed_s=3.0), long]) == (
+        "The load generator used 0.21 vCPUs, and held 96 MiB on average, 97 at most.",
+    )
+    assert instrument([made.measurement(), made.measurement(resources=used())]) == ()
+    assert instrument([]) == ()

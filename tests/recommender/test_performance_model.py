@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measured_runs import Server, measure
 
-from loadtests.capacity import Capacity, ServiceModel
+from loadtests.modes.capacity import Capacity, ServiceModel
 from loadtests.queueing import mmc_sojourn_quantile
 from loadtests.slo import parse_slo
 from recommender.machines import machine_of
@@ -78,7 +78,7 @@ def test_a_large_machine_is_not_faster_for_one_request_for_having_more_vcpus(mod
 
 def test_a_server_that_never_uses_a_second_core_has_one_everywhere(model_of, predicted):
     single = model_of(size(1.0, 100.0, servers=1), size(2.0, 100.0, servers=1))
-    assert predicted(single, "m5.2xlarge").curve.servers == 1
+    assert predicted(single, "m5.2xlarge").curve.queue.servers == 1
 
 
 def test_a_request_takes_at_least_its_cpu_seconds_over_the_vcpus(model_of):
@@ -91,6 +91,67 @@ def test_a_request_takes_at_least_its_cpu_seconds_over_the_vcpus(model_of):
 def test_half_a_vcpu_takes_twice_as_long(model_of):
     model = model_of(size(1.0, 100.0))
     assert model.service_mean_s(0.5) == pytest.approx(2 * model.service_mean_s(1.0))
+
+
+def test_the_waiting_part_of_a_request_is_as_long_everywhere(model_of, predicted):
+    """A hundredth of the time is computing: a machine twice as fast saves half of that."""
+    waiting = model_of(size(1.0, 100.0, cpu_s=0.0001), size(2.0, 200.0, cpu_s=0.0001))
+    computing = model_of(size(1.0, 100.0), size(2.0, 200.0))
+    for name in ("c5.large", "c7i.large"):
+        found, other = predicted(waiting, name), predicted(computing, name)
+        assert np.median(found.service_mean_s) == pytest.approx(0.01, rel=0.02)
+        assert np.median(found.saturation_rps) == pytest.approx(200, rel=0.1)
+        assert np.std(found.saturation_rps) < np.std(other.saturation_rps)
+
+
+def test_half_a_vcpu_takes_nothing_from_a_server_that_waits(model_of):
+    model = model_of(size(1.0, 100.0, cpu_s=0.0001))
+    host = Host(replace(model.source, vcpus=0.5))
+    (found,) = model.predict([host], np.ones((DRAWS, 1)), SLO)
+    assert np.median(found.saturation_rps) == pytest.approx(100, rel=0.02)
+    assert found.curve.queue.quota is None
+
+
+def test_a_request_on_an_idle_half_vcpu_is_as_fast_as_on_a_whole_one(model_of):
+    """It runs at full speed until the period's quota is used up, which 0.5 ms hardly does."""
+    model = model_of(size(1.0, 2000.0, cpu_s=0.0005))
+    whole, half = (Host(replace(model.source, vcpus=vcpus)) for vcpus in (1.0, 0.5))
+    one, other = model.predict([whole, half], np.ones((DRAWS, 2)), SLO)
+    assert np.median(other.saturation_rps) == pytest.approx(1000, rel=0.02)
+    idle, held = (np.median(each.idle_latency_s(0.5)) for each in (one, other))
+    assert held == pytest.approx(idle, rel=0.1)
+    late, later = (np.median(each.latency_s(700.0)[0.95]) for each in (one, other))
+    assert later > 2 * late
+
+
+def test_the_way_there_and_back_is_added_and_holds_no_server(model_of, predicted):
+    """12 ms alone, 10 ms of them the server's, each time the same."""
+    even = ServiceModel(1, np.full(500, 0.01), 100.0, 0.01)
+    near = size(1.0)
+    near = replace(near, capacity=replace(near.capacity, model=even))
+    far = replace(near, alone_mean_s=0.012)
+    one, other = (predicted(model_of(each), "m5.large") for each in (near, far))
+    assert np.array_equal(one.saturation_rps, other.saturation_rps)
+    for rate_rps in (10.0, 150.0):
+        added = other.latency_s(rate_rps)[0.95] - one.latency_s(rate_rps)[0.95]
+        assert added == pytest.approx(0.002)
+    assert np.all(other.capacity_rps <= one.capacity_rps)
+
+
+@pytest.mark.parametrize("name", ["m5.large", "c5.4xlarge"])
+def test_bursts_lower_what_a_machine_can_carry(prior, book, name, predicted):
+    source, sizes = machine_of(book.instance("m5.large")), (size(1.0), size(2.0, 195.0))
+    even, bursty = (
+        predicted(PerformanceModel(sizes, source, prior, arrivals_cv=cv), name) for cv in (1, 4)
+    )
+    assert np.array_equal(even.saturation_rps, bursty.saturation_rps)
+    assert np.median(bursty.capacity_rps) < 0.9 * np.median(even.capacity_rps)
+
+
+def test_memory_traffic_is_told_by_what_a_request_costs_beside_others(model_of):
+    assert model_of(size(1.0)).memory_traffic == "unknown"
+    assert model_of(size(1.0), size(2.0, 200.0)).memory_traffic == "light"
+    assert model_of(size(1.0), size(2.0, 150.0, cpu_s=0.013)).memory_traffic == "heavy"
 
 
 def test_a_size_below_one_vcpu_stands_for_a_whole_one_that_rests(model_of):
@@ -125,6 +186,13 @@ def test_what_the_generator_took_is_given_back(model_of, predicted):
     fast, slow = predicted(model_of(shared), "c5.large"), predicted(model_of(alone), "c5.large")
     assert np.median(fast.saturation_rps / slow.saturation_rps) == pytest.approx(1.25)
     assert np.median(fast.service_mean_s / slow.service_mean_s) == pytest.approx(0.8)
+
+
+def test_the_generator_takes_nothing_from_a_server_that_waits():
+    waiting = size(1.0, cpu_s=0.0001)
+    shared = replace(waiting, available_ratio=0.8)
+    assert shared.saturation_rps == waiting.saturation_rps
+    assert shared.service_mean_s == waiting.service_mean_s
 
 
 def test_a_burstable_machine_is_loaded_to_its_baseline_and_answers_at_full_speed(

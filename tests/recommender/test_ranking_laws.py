@@ -6,21 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_options import evaluated, fleet, offer, option
 from measured_runs import demand
 
-from recommender.cost import Bill, LineItem
-from recommender.evaluation import Evaluated
-from recommender.ranking import frontier, nearest_first, probabilities_best, rank
-from recommender.recommendation import (
-    Basis,
-    LatencySeconds,
-    Option,
-    Performance,
-    PriceFacts,
-    Range,
-    Rejected,
-    RejectReason,
-)
+from recommender.cost import LineItem
+from recommender.fleets import Evaluated, Options
+from recommender.ranking import Ranking, frontier, nearest_first, rank
+from recommender.recommendation import Option, Rejected, RejectReason
 
 POINTS = st.lists(
     st.tuples(st.integers(1, 12), st.integers(1, 12)).map(lambda p: (float(p[0]), float(p[1]))),
@@ -34,13 +26,17 @@ DRAWS = st.integers(1, 8).flatmap(
 )
 
 
+def columns(points):
+    return np.array(points, dtype=float).reshape(-1, 2).T
+
+
 def is_dominated(point, others):
     return any(o != point and o[0] <= point[0] and o[1] <= point[1] for o in others)
 
 
 @given(POINTS)
 def test_frontier_points_are_undominated_and_every_other_point_is_dominated(points):
-    kept = frontier(points)
+    kept = frontier(*columns(points))
     for index, point in enumerate(points):
         if index in kept:
             assert not is_dominated(point, points)
@@ -51,13 +47,13 @@ def test_frontier_points_are_undominated_and_every_other_point_is_dominated(poin
 
 @given(POINTS)
 def test_one_of_equal_points_stands_for_all(points):
-    counted = Counter(points[index] for index in frontier(points))
+    counted = Counter(points[index] for index in frontier(*columns(points)))
     assert all(count == 1 for count in counted.values())
 
 
 @given(POINTS.filter(bool))
 def test_the_cheapest_point_is_on_the_frontier(points):
-    assert min(points) in [points[index] for index in frontier(points)]
+    assert min(points) in [points[index] for index in frontier(*columns(points))]
 
 
 @given(DRAWS)
@@ -68,39 +64,44 @@ def test_probabilities_equal_a_count_of_wins_draw_by_draw(costs):
         winners = [n for n, cost in enumerate(column) if cost == min(column) < float("inf")]
         for winner in winners:
             expected[winner] += 1 / len(winners) / len(costs[0])
-    assert probabilities_best(costs) == pytest.approx(expected)
+    assert Ranking(Options.of(offered(costs))).probability_best == pytest.approx(expected)
 
 
 @given(DRAWS)
 def test_probabilities_add_up_to_the_share_of_draws_in_which_any_option_does(costs):
     possible = np.mean(np.isfinite(np.stack(costs)).any(axis=0))
-    assert sum(probabilities_best(costs)) == pytest.approx(possible)
-    assert sum(probabilities_best(costs)) <= 1 + 1e-12
+    found = Ranking(Options.of(offered(costs))).probability_best
+    assert sum(found) == pytest.approx(possible)
+    assert sum(found) <= 1 + 1e-12
 
 
-def test_of_nothing_nothing_is_best():
-    assert probabilities_best([]) == ()
+@given(DRAWS, st.lists(st.integers(0, 5), min_size=1, max_size=12), st.data())
+def test_offers_of_one_fleet_are_counted_as_each_on_its_own(costs, chosen, data):
+    """Ties between offers of one fleet too: the arrays are by fleet, the truth by option."""
+    fleets = [fleet(name="m5.large", hours=1, draws=each) for each in costs]
+    options = [
+        Evaluated(
+            fleets[place % len(fleets)], offer("m5.large", data.draw(st.sampled_from([1, 2, 3])))
+        )
+        for place in chosen
+    ]
+    alone = [replace_fleet(each) for each in options]
+    together, apart = Ranking(Options.of(options)), Ranking(Options.of(alone))
+    assert together.probability_best == pytest.approx(apart.probability_best)
+    everything = np.arange(len(options))
+    assert np.array_equal(together.cost_draws(everything), apart.cost_draws(everything))
 
 
-def evaluated(name, dollars, latency_s, purchase="on-demand"):
-    return Evaluated(
-        option=Option(platform="ec2", instance_type=name, purchase=purchase, region="r"),
-        bill=Bill((LineItem(name, Decimal(dollars), "hour", Decimal(1)),)),
-        price=PriceFacts(
-            basis="reported", confidence="high", observed_on="2026-11-01", source="s"
-        ),
-        performance=Performance(
-            capacity_rps=Range(median=1, low=1, high=1),
-            latency_s=LatencySeconds(p50=latency_s, p90=latency_s, p95=latency_s, p99=latency_s),
-            interval=Range(median=latency_s, low=latency_s, high=None),
-            interval_quantile=0.95,
-            utilization_ratio=0.5,
-            basis=Basis.TRANSFERRED,
-            price_basis="reported",
-        ),
-        verdicts=(),
-        cost_draws=np.array([float(dollars)]),
-    )
+def replace_fleet(each):
+    return Evaluated(replace(each.fleet), each.offer)
+
+
+def offered(costs):
+    return [option(n, draws=each) for n, each in enumerate(costs)]
+
+
+def test_of_nothing_nothing_is_ranked():
+    assert rank(Options.of([]), demand().traffic) == ()
 
 
 OPTIONS = st.lists(
@@ -112,7 +113,7 @@ OPTIONS = st.lists(
         st.sampled_from(["on-demand", "spot"]),
     ),
     max_size=8,
-    unique_by=lambda each: (each.option.instance_type, each.option.purchase),
+    unique_by=lambda each: (each.offer.name, each.offer.purchase),
 )
 
 
@@ -120,28 +121,36 @@ OPTIONS = st.lists(
 def test_ranking_does_not_depend_on_the_order_it_is_given(options, random):
     traffic = demand().traffic
     shuffled = random.sample(options, len(options))
-    assert rank(options, traffic) == rank(shuffled, traffic)
+    assert rank(Options.of(options), traffic) == rank(Options.of(shuffled), traffic)
 
 
 @given(OPTIONS)
 def test_cheaper_never_ranks_behind_dearer(options):
-    costs = [Decimal(each.cost.usd_per_month) for each in rank(options, demand().traffic)]
+    costs = [
+        Decimal(each.cost.usd_per_month) for each in rank(Options.of(options), demand().traffic)
+    ]
     assert costs == sorted(costs)
 
 
 def test_written_costs_add_up():
-    option = evaluated("c5.large", 10, 0.01)
-    option = replace(
-        option,
-        bill=Bill(
-            (
-                LineItem("a", Decimal(2190), "h", Decimal("0.0851000001")),
-                LineItem("b", Decimal("78.84"), "GB", Decimal("0.016")),
-            )
-        ),
+    item = LineItem("b", Decimal("78.84"), "GB", Decimal("0.016"))
+    bought = Evaluated(
+        fleet(name="c5.large", hours=2190, items=(item,)), offer("c5.large", "0.0851000001")
     )
-    cost = rank([option], demand().traffic)[0].cost
+    cost = rank(Options.of([bought]), demand().traffic)[0].cost
     assert sum(Decimal(item.usd) for item in cost.items) == Decimal(cost.usd_per_month)
+    assert float(cost.usd_per_month) == Ranking(Options.of([bought])).usd_per_month[0]
+
+
+@given(
+    st.integers(1, 4000),
+    st.integers(1, 10**11).map(lambda billionths: Decimal(billionths).scaleb(-9)),
+)
+def test_an_option_ranks_by_what_its_bill_totals(hours, usd_per_hour):
+    """To the billionth: two ways to the same total are a tie."""
+    bought = Evaluated(fleet(name="c5.large", hours=hours), offer("c5.large", usd_per_hour))
+    found = Ranking(Options.of([bought]))
+    assert found.usd_per_month[0] == float(bought.bill.usd_per_month)
 
 
 def rejected(name, reason, margin_ratio=None, usd_per_hour=None):

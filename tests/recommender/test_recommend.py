@@ -314,6 +314,42 @@ def test_a_machine_whose_speed_is_not_known_is_never_measured_nor_transferred(an
     assert {each.performance.basis for each in ranked} <= {Basis.PREDICTED}
 
 
+def test_a_machine_too_far_from_what_was_measured_is_refused_and_says_how_far(answer):
+    """Two vCPUs were measured: 128 are six doublings, 192 are more."""
+    found = answer(instance_types=("c7i.24xlarge", "c6i.32xlarge", "c7i.48xlarge"))
+    assert {e.option.instance_type for e in found.ranked} == {"c7i.24xlarge", "c6i.32xlarge"}
+    assert {each.reason for each in found.rejected} == {RejectReason.OUT_OF_RANGE}
+    assert "6.6 doublings past the 2 vCPU measured" in found.rejected[0].detail
+    assert "--measured-on c7i.48xlarge" in found.rejected[0].remedy
+
+
+@pytest.mark.parametrize("number", [0, 400, -1])
+def test_an_option_judged_among_all_is_the_same_as_judged_alone(answer, whole_answer, number):
+    among = [each for each in whole_answer.ranked if each.option.instance_type is not None][number]
+    alone = answer(instance_types=(among.option.instance_type,)).ranked
+    same = next(each for each in alone if each.option == among.option)
+    other = {"rank", "frontier", "probability_best", "expected_regret_usd_per_month"}
+    assert same.model_dump(exclude=other) == among.model_dump(exclude=other)
+
+
+def test_how_a_machine_was_carried_leads_to_its_replicas(whole_answer):
+    for each in whole_answer.ranked:
+        if each.carried is None:
+            assert each.option.platform == "serverless"
+            continue
+        usable = each.carried.sized_by_rps * 0.8
+        assert each.option.replicas == math.ceil(100 / usable)
+        assert each.carried.capacity_rps.low <= each.carried.capacity_rps.median
+        assert each.carried.capacity_rps.median <= each.carried.saturation_rps.median
+
+
+def test_a_machine_measured_itself_is_told_with_no_speed_ratio(answer):
+    there = measure(Server(instance_type="c7i.large")).run
+    for each in answer(run=there, instance_types=("c7i.large",)).ranked:
+        assert each.carried.speed_ratio is None
+        assert each.carried.at_source_rps is None
+
+
 def test_a_machine_measured_itself_is_ranked_as_measured_and_alone(answer):
     there = measure(Server(instance_type="c7i.large")).run
     found = answer(run=there, instance_types=("c7i.large", "c7i.xlarge", "ml.c7i.large"))
@@ -375,10 +411,13 @@ def test_measuring_is_told_in_requests_sent(run, whole_answer):
     assert whole_answer.cost_of_measuring.requests == sent
 
 
-def test_data_in_and_out_are_billed_on_sagemaker_and_not_on_ec2(answer):
+def test_sagemaker_bills_data_and_ec2_a_load_balancer(answer):
     ranked = answer(instance_types=("c7i.large", "ml.c7i.large")).ranked
     names = {e.option.platform: [item.name for item in e.cost.items[1:]] for e in ranked}
-    assert names == {"sagemaker": ["data in", "data out"], "ec2": []}
+    assert names == {
+        "sagemaker": ["data in", "data out"],
+        "ec2": ["load balancer", "load balancer capacity"],
+    }
 
 
 def test_a_region_without_a_data_price_says_that_data_is_not_billed(answer, book):

@@ -34,16 +34,7 @@ def request(**changes):
 
 
 def keep(store, simulated, **changes):
-    run = store.create_run(
-        "quick",
-        "simulated",
-        request(**changes).model_dump(mode="json"),
-        ENVIRONMENT.model_dump(mode="json"),
-        this_process(),
-    )
-    for key, (measurement, samples) in simulated.documents.items():
-        store.add_measurement(run.id, key, measurement.model_dump(mode="json"), samples.encode())
-    return run
+    return simulated.keep_in(store, request(**changes))
 
 
 @pytest.fixture

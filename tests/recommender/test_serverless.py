@@ -92,6 +92,13 @@ def test_more_in_flight_than_an_endpoint_takes_is_over_the_limit(answer):
     assert any("200" in each.detail for each in found.rejected)
 
 
+def test_bursts_need_more_in_flight_than_independent_users(answer):
+    """With service times that vary, by less than the deviation of the gaps says."""
+    calm, bursty = (answer(traffic, **ONLY).best.option for traffic in ("200rps", "200rps, cv 4"))
+    assert calm.serverless == bursty.serverless
+    assert calm.replicas < bursty.replicas < 4 * calm.replicas
+
+
 def test_a_payload_above_4_mb_is_over_the_limit(answer):
     found = answer(workload={"request_bytes_largest": 4_000_001}, **ONLY)
     assert {each.reason for each in found.rejected} == {RejectReason.LIMIT}

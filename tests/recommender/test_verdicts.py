@@ -7,7 +7,7 @@ from loadtests.slo import ErrorRateObjective, Verdict, parse_slo
 from recommender.recommendation import RejectReason
 from recommender.verdicts import (
     Errors,
-    judge_all,
+    Judge,
     judge_errors,
     judge_latency,
     latency_of,
@@ -34,31 +34,31 @@ def test_between_met_and_missed_lies_unknown():
 
 def test_each_latency_objective_has_its_own_probability():
     mixed = np.array([0.01] * 5 + [0.2] * 5)
-    verdicts, _ = judge_all(SLO, {0.5: FAST, 0.95: mixed}, CLEAN, 0.8)
+    verdicts, _ = Judge(SLO, CLEAN, 0.8).judge({0.5: FAST, 0.95: mixed})
     assert [each.probability for each in verdicts] == [1.0, 0.5, None]
 
 
 def test_all_met_is_no_rejection():
-    verdicts, rejection = judge_all(SLO, {0.5: FAST, 0.95: FAST}, CLEAN, 0.8)
+    verdicts, rejection = Judge(SLO, CLEAN, 0.8).judge({0.5: FAST, 0.95: FAST})
     assert rejection is None
     assert {each.verdict for each in verdicts} == {Verdict.MET}
 
 
 def test_what_nothing_measured_tells_is_rejected_and_never_met():
-    verdicts, rejection = judge_all(SLO, {0.5: FAST, 0.95: None}, CLEAN, 0.8)
+    verdicts, rejection = Judge(SLO, CLEAN, 0.8).judge({0.5: FAST, 0.95: None})
     assert verdicts[1].verdict is Verdict.UNKNOWN
     assert rejection.reason is RejectReason.NEEDS_MEASUREMENT
 
 
 def test_a_miss_weighs_more_than_a_doubt():
-    _, rejection = judge_all(SLO, {0.5: FAST, 0.95: SLOW}, Errors(0, 10), 0.8)
+    _, rejection = Judge(SLO, Errors(0, 10), 0.8).judge({0.5: FAST, 0.95: SLOW})
     assert rejection.reason is RejectReason.MISSES_SLO
     assert rejection.margin_ratio == pytest.approx(-4)
 
 
 def test_probably_is_not_surely():
     mixed = np.array([0.01] * 6 + [0.2] * 4)
-    _, rejection = judge_all(SLO, {0.5: FAST, 0.95: mixed}, CLEAN, 0.8)
+    _, rejection = Judge(SLO, CLEAN, 0.8).judge({0.5: FAST, 0.95: mixed})
     assert rejection.reason is RejectReason.UNCERTAIN
     assert "60%" in rejection.detail
     assert "80%" in rejection.detail
@@ -76,7 +76,7 @@ def test_no_request_at_all_establishes_no_error_rate():
 
 
 def test_too_few_requests_say_how_many_more_would_do():
-    _, rejection = judge_all(SLO, {0.5: FAST, 0.95: FAST}, Errors(0, 20), 0.8)
+    _, rejection = Judge(SLO, Errors(0, 20), 0.8).judge({0.5: FAST, 0.95: FAST})
     assert rejection.reason is RejectReason.INCONCLUSIVE
     assert "0 of 20 requests failed; about 51 more" in rejection.detail
     assert "--measure-s" in rejection.remedy
@@ -104,13 +104,13 @@ def test_as_many_requests_as_are_said_to_be_enough_are(bad, requests, limit, con
 
 
 def test_errors_exactly_at_the_limit_are_never_settled():
-    _, rejection = judge_all(SLO, {0.5: FAST, 0.95: FAST}, Errors(10, 1000), 0.8)
+    _, rejection = Judge(SLO, Errors(10, 1000), 0.8).judge({0.5: FAST, 0.95: FAST})
     assert rejection.reason is RejectReason.INCONCLUSIVE
     assert "no number" in rejection.detail
 
 
 def test_errors_above_the_limit_are_a_miss():
-    _, rejection = judge_all(SLO, {0.5: FAST, 0.95: FAST}, Errors(500, 10_000), 0.8)
+    _, rejection = Judge(SLO, Errors(500, 10_000), 0.8).judge({0.5: FAST, 0.95: FAST})
     assert rejection.reason is RejectReason.MISSES_SLO
     assert "500 of 10000" in rejection.detail
 

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from recommender.cli.tables import interval_ms
-from recommender.explain import REASONS, group_of, rejected_by_reason, select, usd, verdict
+from recommender.explain import (
+    REASONS,
+    age_text,
+    group_of,
+    interval_ms,
+    regret_text,
+    rejected_by_reason,
+    select,
+    usd,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from recommender.explain import Selection
     from recommender.recommendation import Recommendation
 
-__all__ = ["to_markdown"]
+__all__ = ["escaped", "to_markdown"]
 
 
 def to_markdown(recommendation: Recommendation, selection: Selection) -> str:
     first, *more = verdict(recommendation)
-    lines = ["# Recommendation", "", f"**{_escaped(first)}**", "", *map(_escaped, more), ""]
+    lines = ["# Recommendation", "", f"**{escaped(first)}**", "", *map(escaped, more), ""]
     if recommendation.ranked:
         lines += _ranked(recommendation, selection)
+    worth = recommendation.value_of_measuring
+    if worth is not None and worth.best is not None:
+        lines += ["", "## Measure next", "", f"`{worth.best.command}`"]
     lines += ["", "## Not ranked", ""]
     for reason, found in rejected_by_reason(recommendation).items():
         example = found[0]
         name = example.option.instance_type or example.option.accelerator or example.option.text
-        lines.append(f"- {len(found)} {REASONS[reason]}, e.g. {name}: {_escaped(example.detail)}")
+        lines.append(f"- {len(found)} {REASONS[reason]}, e.g. {name}: {escaped(example.detail)}")
     lines += ["", "## Assumed", ""]
-    lines += [f"- {_escaped(each)}" for each in recommendation.assumptions]
+    lines += [f"- {escaped(each)}" for each in recommendation.assumptions]
     evidence, cost = recommendation.evidence, recommendation.cost_of_measuring
     lines += ["", "## Evidence", ""]
     lines += [
@@ -34,7 +46,7 @@ def to_markdown(recommendation: Recommendation, selection: Selection) -> str:
         for each in evidence.measurements
     ]
     lines += [
-        f"- price book {evidence.price_book.name} ({evidence.price_book.published_on})",
+        f"- price book {evidence.price_book.name}, {age_text(evidence.price_book)}",
         f"- measured in {cost.seconds:.0f} s with {cost.requests:,} requests, for ${cost.usd}",
     ]
     return "\n".join(lines) + "\n"
@@ -45,22 +57,22 @@ def _ranked(recommendation: Recommendation, selection: Selection) -> list[str]:
     lines = [
         (
             f"| # | option | bought as | $/month | $/million | p{quantile * 100:g} ms (80 %) "
-            "| best | known by |"
+            "| best | regret | known by |"
         ),
-        "|--:|---|---|--:|--:|--:|--:|---|",
+        "|--:|---|---|--:|--:|--:|--:|--:|---|",
     ]
     lines += [
         f"| {each.rank} | {each.option.text}{' ★' if each.frontier else ''} "
         f"| {group_of(each.option)} "
         f"| {usd(each.cost.usd_per_month)} | {usd(each.cost.usd_per_million)} "
-        f"| {interval_ms(each.performance)} | {each.probability_best:.0%} "
+        f"| {interval_ms(each.performance)} | {each.probability_best:.0%} | {regret_text(each)} "
         f"| {each.performance.basis.value} |"
         for each in select(recommendation.ranked, selection)
     ]
     return lines
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Data must not become markup."""
     for character in "\\`*_|<>":
         text = text.replace(character, f"\\{character}")
