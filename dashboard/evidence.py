@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from loadtests.environment import Environment
     from recommender.recommendation import Evidence, MeasurementSummary, SizeFacts
 
-__all__ = ["EvidenceView", "MeasurementLine", "SizeLine", "evidence_view", "machine_facts"]
+__all__ = [
+    "INVALID_TRY",
+    "EvidenceView",
+    "MeasurementLine",
+    "SizeLine",
+    "evidence_view",
+    "machine_facts",
+    "measurement_line",
+]
 
 INVALID_TRY = "-invalid-"  # with what comes behind it tells tries apart; `validity` says the rest
 UNSEEN = fmt.not_measured("the server's processes could not be seen")
@@ -55,7 +63,7 @@ def evidence_view(evidence: Evidence) -> EvidenceView:
     )
     return EvidenceView(
         sizes=tuple(map(_size, evidence.sizes)),
-        measurements=tuple(map(_measurement, evidence.measurements)),
+        measurements=tuple(map(measurement_line, evidence.measurements)),
         counts=counts or "none",
         facts=_facts(evidence),
     )
@@ -77,7 +85,7 @@ def _size(size: SizeFacts) -> SizeLine:
     )
 
 
-def _measurement(found: MeasurementSummary) -> MeasurementLine:
+def measurement_line(found: MeasurementSummary) -> MeasurementLine:
     return MeasurementLine(
         key=found.key.partition(INVALID_TRY)[0],
         load=found.load,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from recommender.explain import usd
+from recommender.explain import probability_text as probability
+from recommender.explain import two_digits, usd
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 __all__ = [
     "INTERVAL",
     "TO",
+    "ago",
+    "change",
     "count",
     "decimal_text",
     "duration",
@@ -20,10 +24,13 @@ __all__ = [
     "not_measured",
     "percent",
     "probability",
+    "quantity",
     "rate",
     "rate_range",
+    "requests",
     "stamp",
     "took",
+    "two_digits",
     "usd",
     "usd_tick",
 ]
@@ -34,8 +41,9 @@ _SECOND_MS = 1000
 _THOUSAND = 1000
 _MINUTE_S = 60
 _HOUR_S = 3600
+_MONTH_DAYS, _YEAR_DAYS = 30, 365
 _TENTH = 0.1
-_LEAST_SHARE = 0.01
+_TEN_THOUSANDTH = Decimal("0.0001")
 
 
 def not_measured(reason: str) -> str:
@@ -57,25 +65,34 @@ def duration_range(low_s: float, high_s: float | None) -> str:
 
 
 def rate(per_s: float) -> str:
-    return f"{_digits(per_s)} req/s"
+    return f"{two_digits(per_s)} req/s"
 
 
 def rate_range(low_per_s: float, high_per_s: float | None) -> str:
     if high_per_s is None:
-        return f"{_digits(low_per_s)} req/s or more"
-    return f"{_digits(low_per_s)}{TO}{_digits(high_per_s)} req/s"
+        return f"{two_digits(low_per_s)} req/s or more"
+    return f"{two_digits(low_per_s)}{TO}{two_digits(high_per_s)} req/s"
 
 
 def percent(ratio: float) -> str:
     """Whole percents; below ten, two significant digits."""
-    return f"{ratio:.0%}" if abs(ratio) >= _TENTH else f"{_digits(ratio * 100)}%"
+    return f"{ratio:.0%}" if abs(ratio) >= _TENTH else f"{two_digits(ratio * 100)}%"
 
 
-def probability(share: float) -> str:
-    """Never a certainty: the share is of finitely many draws."""
-    if share < _LEAST_SHARE:
-        return "<1%"
-    return ">99%" if share > 1 - _LEAST_SHARE else f"{share:.0%}"
+def change(ratio: float) -> str:
+    """With its sign; 0.1 is a tenth more."""
+    return f"{'+' if ratio > 0 else '−'}{percent(abs(ratio))}"  # noqa: RUF001 - a minus
+
+
+def ago(days: int) -> str:
+    """In days up to two months, then in months, from two years on in years."""
+    if days <= 0:
+        return "today"
+    if days < 2 * _MONTH_DAYS:
+        return f"{days} day{'' if days == 1 else 's'} ago"
+    if days < 2 * _YEAR_DAYS:
+        return f"{days // _MONTH_DAYS} months ago"
+    return f"{days // _YEAR_DAYS} years ago"
 
 
 def count(value: int) -> str:
@@ -88,8 +105,23 @@ def decimal_text(text: str) -> str:
     return f"{int(whole):,}{point}{fraction}"
 
 
+def quantity(text: str) -> str:
+    """Of a bill: from one on to a ten-thousandth, below it every digit."""
+    value = Decimal(text)
+    rounded = value.quantize(_TEN_THOUSANDTH) if value >= 1 else value
+    return f"{rounded.normalize():,f}"
+
+
 def mebibytes(size_bytes: int) -> str:
     return f"{size_bytes / 2**20:,.0f} MiB"
+
+
+def requests(value: float) -> str:
+    """Of a month: two significant digits, with M and B for people."""
+    for scale, sign in ((1e9, " B"), (1e6, " M"), (1e3, "k")):
+        if value >= scale:
+            return f"{two_digits(value / scale)}{sign}"
+    return two_digits(value)
 
 
 def stamp(when: datetime) -> str:
@@ -113,10 +145,4 @@ def _unit_s(seconds: float) -> float:
 
 
 def _scaled(seconds: float, unit_s: float) -> tuple[str, str]:
-    return _digits(seconds / unit_s), "s" if unit_s == 1 else "ms"
-
-
-def _digits(value: float) -> str:
-    """Two significant digits: more are not known."""
-    rounded = float(f"{value:.2g}")
-    return f"{rounded:,.0f}" if rounded >= 10 else f"{rounded:g}"  # noqa: PLR2004
+    return two_digits(seconds / unit_s), "s" if unit_s == 1 else "ms"

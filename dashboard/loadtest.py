@@ -10,6 +10,7 @@ from dashboard import format as fmt
 from dashboard.evidence import machine_facts
 from dashboard.views import RESUMABLE, RunRow, run_row
 from loadtests.measurement import Interval
+from recommender.loadtest.kept import step_key
 from recommender.loadtest.report import (
     CapacityAnswer,
     ComparisonAnswer,
@@ -19,12 +20,12 @@ from recommender.loadtest.report import (
     SoakAnswer,
     TuningAnswer,
 )
+from recommender.loadtest.verdict import verdict
 from recommender.loadtest.words import COLUMNS, between, headline, milliseconds, run_rows
 from recommender.store import RunStatus
 
 if TYPE_CHECKING:
     from loadtests.tuning import TuningResult
-    from recommender.loadtest.plan import Plan
     from recommender.loadtest.report import (
         Answer,
         KeptRun,
@@ -49,11 +50,12 @@ __all__ = [
 
 STANDS = {
     RunStatus.CREATED: "It waits for a process to take it on.",
-    RunStatus.RUNNING: "It is being measured now; load this page again to see how far it is.",
+    RunStatus.RUNNING: "It is being measured now; each run appears here once it is finished.",
     RunStatus.FAILED: "It ended before every test was done; what was measured is kept.",
     RunStatus.STOPPED: "It was stopped before every test was done; what was measured is kept.",
     RunStatus.INTERRUPTED: "Its process is gone; what it had finished measuring is kept.",
 }
+UNDER_WAY = (RunStatus.CREATED, RunStatus.RUNNING)
 QUANTILES = (0.5, 0.95, 0.99)
 SCORES = {"capacity": "Capacity, req/s", "throughput": "Throughput, req/s", "latency": "p95, ms"}
 NONE = "–"  # noqa: RUF001 - in a table, of a figure that the run does not have
@@ -83,9 +85,10 @@ class ScenarioSummary(NamedTuple):
 class RunLine(NamedTuple):
     """latency: p50, p95 and p99, each with its interval on a line of its own.
 
-    is_closed: they are service times.
+    is_closed: they are service times. key: of the measurement, by which it is looked into.
     """
 
+    key: str
     run: str
     asked: str
     is_closed: bool
@@ -135,10 +138,15 @@ class TestView:
 
 @dataclass(frozen=True, slots=True)
 class LoadTestView:
-    """said: where the run stands, None once it has ended well. command: what goes on with it."""
+    """said: where the run stands, None once it has ended well. command: what goes on with it.
+
+    headline: how much of the plan is done. findings: of several tests together.
+    """
 
     run: RunRow
+    verdict: str
     headline: str
+    findings: tuple[str, ...]
     said: str | None
     command: str | None
     facts: tuple[tuple[str, str], ...]
@@ -150,7 +158,9 @@ class LoadTestView:
 def loadtest_view(run: Run, report: LoadTestReport) -> LoadTestView:
     return LoadTestView(
         run=run_row(run),
+        verdict=verdict(report, is_under_way=run.status in UNDER_WAY),
         headline=headline(report),
+        findings=report.findings,
         said=STANDS.get(run.status),
         command=f"recommender loadtest --resume {run.id}" if run.status in RESUMABLE else None,
         facts=_facts(report),
@@ -179,7 +189,7 @@ def _facts(report: LoadTestReport) -> tuple[tuple[str, str], ...]:
     plan = report.plan
     several = len(plan.slo) > 1
     return (
-        ("model", _model(plan)),
+        ("model", plan.model.source(None, {}).text),
         *((name if several else "objective", text) for name, text in plan.slo.items()),
         *(
             (f"an hour of {name}", f"{fmt.usd(str(price.usd_per_hour))} ({price.known_by})")
@@ -187,12 +197,6 @@ def _facts(report: LoadTestReport) -> tuple[tuple[str, str], ...]:
         ),
         ("seed", str(plan.seed)),
     )
-
-
-def _model(plan: Plan) -> str:
-    model = plan.model
-    where = model.command or model.url or model.folder
-    return "the sample container" if where is None else str(where)
 
 
 def _summary(tests: tuple[TestReport, ...]) -> tuple[ScenarioSummary, ...]:
@@ -285,7 +289,7 @@ def _test(number: int, test: TestReport) -> TestView:
         findings=test.findings,
         faults=_faults(test),
         runs=tuple(
-            _run(run, dict(zip(COLUMNS, row, strict=True)))
+            _run(run, test.scenario, dict(zip(COLUMNS, row, strict=True)))
             for run, row in zip((*test.runs, *test.invalid), run_rows(test), strict=True)
         ),
         settings=() if tuning is None else _settings(tuning),
@@ -317,13 +321,14 @@ def _values(setting: dict[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in setting.items())
 
 
-def _run(run: KeptRun, said: dict[str, str]) -> RunLine:
+def _run(run: KeptRun, scenario: str, said: dict[str, str]) -> RunLine:
     found = run.measurement
     is_open = found.load.loop == "open"
     taken = found.latency if is_open else found.service
     intervals = {each.quantile: each.seconds for each in taken}
     status = found.validity.status.value
     return RunLine(
+        key=step_key(run.configuration, scenario, run.key),
         run=said["run"],
         asked=said["asked"],
         is_closed=not is_open,

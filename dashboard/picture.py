@@ -1,4 +1,4 @@
-"""The frontier as a file of its own: a page that needs nothing else, or a PNG of it."""
+"""A chart as a file of its own: a page that needs nothing else, or a PNG of it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,27 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dashboard.figures import break_even as overtaking
 from dashboard.figures.frontier import CAPTION, frontier, frontier_figure
 from dashboard.figures.palette import FONT, INK, MUTED, PAPER
 from recommender.errors import BadRequest, RecommenderError
 from recommender.explain import verdict
 
 if TYPE_CHECKING:
-    from recommender.recommendation import Recommendation
+    from collections.abc import Sequence
 
-__all__ = ["PictureFailed", "find_chromium", "picture_page", "write_picture"]
+    import plotly.graph_objects as go
+
+    from recommender.recommendation import Recommendation
+    from recommender.simulation.report import SimulationReport
+
+__all__ = [
+    "PictureFailed",
+    "find_chromium",
+    "picture_page",
+    "write_break_even",
+    "write_picture",
+]
 
 WIDTH, HEIGHT = 1200, 700
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -43,7 +55,22 @@ class PictureFailed(RecommenderError):  # noqa: N818 - as the other errors are n
 
 def write_picture(file: Path, recommendation: Recommendation) -> None:
     """Raises BadRequest for what cannot be written so, PictureFailed when the browser fails."""
-    page = picture_page(recommendation)
+    _write_page(file, picture_page(recommendation))
+
+
+def write_break_even(file: Path, report: SimulationReport) -> None:
+    """Where ways to serve overtake one another. Raises as `write_picture` does."""
+    drawn = overtaking.overtakings(report)
+    said = overtaking.verdict(report)
+    _write_page(file, _page(said, overtaking.break_even_figure(drawn), overtaking.CAPTION))
+
+
+def picture_page(recommendation: Recommendation) -> str:
+    figure = frontier_figure(frontier(recommendation))
+    return _page(verdict(recommendation), figure, CAPTION)
+
+
+def _write_page(file: Path, page: str) -> None:
     match file.suffix.lower():
         case ".html":
             _write(file, page)
@@ -56,15 +83,14 @@ def write_picture(file: Path, recommendation: Recommendation) -> None:
             )
 
 
-def picture_page(recommendation: Recommendation) -> str:
-    figure = frontier_figure(frontier(recommendation))
+def _page(said: Sequence[str], figure: go.Figure, caption: str) -> str:
     figure.update_layout(height=HEIGHT - 152, width=WIDTH - 64)
     chart = figure.to_html(
         full_html=False,
         include_plotlyjs=True,
         config={"displaylogo": False, "displayModeBar": False},
     )
-    first, *more = verdict(recommendation)
+    first, *more = said
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{escape(first)}</title>
 <style>
@@ -75,7 +101,7 @@ p {{ font-size: 14px; margin: 0; color: {MUTED}; }}
 </style></head>
 <body><h1>{escape(first)}</h1><p>{escape(" ".join(more))}</p>
 {chart}
-<p>{CAPTION}</p>
+<p>{caption}</p>
 </body></html>
 """
 

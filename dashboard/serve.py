@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ __all__ = ["Server", "listen"]
 
 THREADS = 8
 TIMEOUT_S = 120
+COLLECTED_EVERY = (100_000, 20, 20)  # objects, and collections of the young and the middle-aged
+LONGEST_ADDRESS = 8190  # a question may hold the hours of a month
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -52,6 +55,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "worker_class": "gthread",
             "threads": THREADS,
             "timeout": TIMEOUT_S,
+            "limit_request_line": LONGEST_ADDRESS,
             "loglevel": "warning",
             "control_socket_disable": True,
             "proc_name": "recommender dashboard",
@@ -62,4 +66,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     @override
     def load(self) -> Flask:
-        return self._make_app()
+        app = self._make_app()
+        # An answer is half a million objects and no garbage: looking for some took half its time.
+        gc.freeze()
+        gc.set_threshold(*COLLECTED_EVERY)
+        return app

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dashboard import format as fmt
+from dashboard.bill import Bill, bill_view
 from dashboard.evidence import EvidenceView, evidence_view
 from recommender.explain import REASONS, group_of, rejected_by_reason, verdict
 from recommender.store import RunStatus
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
         Recommendation,
         Rejected,
         RejectReason,
+        ValueOfMeasuring,
     )
     from recommender.store import Run
 
 __all__ = [
     "RESUMABLE",
-    "Bill",
-    "BillLine",
     "Card",
+    "NextStep",
     "ObjectiveLine",
     "RankedRow",
     "RecommendationView",
@@ -43,7 +44,7 @@ __all__ = [
 
 GO_ON = {
     RunStatus.CREATED: "It waits for a process to take it on.",
-    RunStatus.RUNNING: "It is being measured now; load this page again to see how far it is.",
+    RunStatus.RUNNING: "It is being measured now; the recommendation appears here by itself.",
     RunStatus.FINISHED: "It ended without one.",
     RunStatus.FAILED: "It failed before there was enough to rank.",
     RunStatus.STOPPED: "It was stopped before there was enough to rank.",
@@ -94,25 +95,17 @@ class RankedRow:
     notes: tuple[str, ...]
     month_usd: float
     million_usd: float
-    latency_s: float
+    latency_ms: float
     capacity_rps: float
-    utilization_ratio: float
-    best_ratio: float
+    busy_percent: float
+    best_percent: float
 
 
-class BillLine(NamedTuple):
-    name: str
-    quantity: str
-    unit: str
-    usd_per_unit: str
-    usd: str
+class NextStep(NamedTuple):
+    """A measurement that would make the answer surer."""
 
-
-class Bill(NamedTuple):
-    option: str
-    lines: tuple[BillLine, ...]
-    total: str
-    note: str
+    said: str
+    command: str
 
 
 class ObjectiveLine(NamedTuple):
@@ -148,6 +141,7 @@ class RecommendationView:
     rows: tuple[RankedRow, ...]
     groups: tuple[tuple[str, int], ...]
     bill: Bill | None
+    surer: tuple[NextStep, ...]
     objectives: tuple[ObjectiveLine, ...]
     rejected: tuple[RejectedGroup, ...]
     rejected_count: int
@@ -202,12 +196,13 @@ def recommendation_view(recommendation: Recommendation) -> RecommendationView:
     return RecommendationView(
         run=recommendation.run or "not stored",
         asked=_asked(recommendation),
-        verdict=verdict(recommendation),
+        verdict=_verdict(recommendation),
         cards=() if best is None else _cards(best, recommendation, quantile),
         quantile=quantile,
         rows=rows,
         groups=_groups(rows),
-        bill=None if best is None else _bill(best),
+        bill=None if best is None else bill_view(best),
+        surer=_surer(recommendation.value_of_measuring),
         objectives=() if best is None else tuple(map(_objective, best.verdicts)),
         rejected=_rejected(recommendation),
         rejected_count=len(recommendation.rejected),
@@ -225,6 +220,21 @@ def objective_judged(recommendation: Recommendation) -> tuple[str, float]:
     objectives = recommendation.demand.objectives.latency
     highest = max(objectives, key=lambda each: (each.quantile, -each.limit_s))
     return f"p{highest.quantile * 100:.6g}", highest.limit_s
+
+
+def _verdict(recommendation: Recommendation) -> tuple[str, ...]:
+    first, *more = verdict(recommendation)
+    return (first, *_runner_up(recommendation.ranked), *more)
+
+
+def _runner_up(ranked: tuple[Candidate, ...]) -> tuple[str, ...]:
+    """By how much the second best costs more."""
+    if len(ranked) < 2:  # noqa: PLR2004 - there is no second
+        return ()
+    best, second = ranked[:2]
+    more = float(second.cost.usd_per_month) / float(best.cost.usd_per_month) - 1
+    costs = "the same" if more == 0 else f"{fmt.percent(more)} more"
+    return (f"Second best costs {costs}: {second.option.text} ({group_of(second.option)}).",)
 
 
 def _asked(recommendation: Recommendation) -> tuple[tuple[str, str], ...]:
@@ -293,10 +303,10 @@ def _row(each: Candidate) -> RankedRow:
         notes=each.notes,
         month_usd=float(cost.usd_per_month),
         million_usd=float(cost.usd_per_million),
-        latency_s=performance.interval.median,
-        capacity_rps=capacity.median,
-        utilization_ratio=performance.utilization_ratio,
-        best_ratio=each.probability_best,
+        latency_ms=round(performance.interval.median * 1e3, 3),
+        capacity_rps=round(capacity.median, 3),
+        busy_percent=round(performance.utilization_ratio * 100, 2),
+        best_percent=round(each.probability_best * 100, 2),
     )
 
 
@@ -308,23 +318,17 @@ def _groups(rows: tuple[RankedRow, ...]) -> tuple[tuple[str, int], ...]:
     return tuple(counts.items())
 
 
-def _bill(best: Candidate) -> Bill:
-    price = best.cost.price
-    return Bill(
-        option=f"{best.option.text}, {group_of(best.option)}",
-        lines=tuple(
-            BillLine(
-                name=item.name,
-                quantity=fmt.decimal_text(item.quantity),
-                unit=item.unit,
-                usd_per_unit=f"${fmt.decimal_text(item.usd_per_unit)}",
-                usd=fmt.usd(item.usd),
-            )
-            for item in best.cost.items
-        ),
-        total=fmt.usd(best.cost.usd_per_month),
-        note=f"Main price {price.basis} ({price.confidence} confidence) on {price.observed_on}; "
-        f"source: {price.source}.",
+def _surer(worth: ValueOfMeasuring | None) -> tuple[NextStep, ...]:
+    """Nothing where no measurement is worth its cost."""
+    if worth is None or worth.best is None:
+        return ()
+    return tuple(
+        NextStep(
+            f"{each.instance_type}: about {each.minutes:.0f} minutes, {fmt.usd(each.usd)}; "
+            f"{fmt.probability(each.probability_changes_answer)} likely to change the answer",
+            each.command,
+        )
+        for each in (worth.best, *worth.others)
     )
 
 

@@ -6,15 +6,18 @@ from typing import TYPE_CHECKING
 
 from dash import html
 
-from dashboard.components.sections import Cell, chip, facts, table
+from dashboard.components.sections import Cell, chip, command, facts, table
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dash.development.base_component import Component
 
+    from dashboard.bill import Bill
     from dashboard.evidence import EvidenceView, MeasurementLine
-    from dashboard.views import Bill, ObjectiveLine, RejectedGroup
+    from dashboard.views import NextStep, ObjectiveLine, RejectedGroup
 
-__all__ = ["bill", "evidence", "objectives", "rejected"]
+__all__ = ["bill", "evidence", "measurements", "objectives", "rejected", "surer"]
 
 
 def bill(shown: Bill) -> list[Component]:
@@ -36,6 +39,29 @@ def objectives(shown: tuple[ObjectiveLine, ...]) -> Component:
         [(each.objective, chip(each.verdict), each.probability, each.margin) for each in shown],
         label="objectives of the cheapest",
     )
+
+
+def surer(steps: tuple[NextStep, ...]) -> list[Component]:
+    if not steps:
+        return [
+            html.P("No measurement is worth its cost: the answer would hardly change."),
+        ]
+    first, *others = steps
+    shown: list[Component] = [html.P(first.said), command(first.command)]
+    if others:
+        shown.append(
+            html.Details(
+                [
+                    html.Summary("After that"),
+                    *(
+                        part
+                        for each in others
+                        for part in (html.P(each.said), command(each.command))
+                    ),
+                ]
+            )
+        )
+    return shown
 
 
 def rejected(group: RejectedGroup) -> Component:
@@ -60,12 +86,19 @@ def evidence(shown: EvidenceView) -> list[Component]:
             label="sizes measured",
         ),
         html.H3(f"Measurements: {shown.counts}"),
+        *measurements(shown.measurements),
+    ]  # fmt: skip
+
+
+def measurements(shown: Iterable[MeasurementLine]) -> list[Component]:
+    return [
         table(
             ("Measurement", "Load", "Requests", "Throughput", "Mean service",
              "p95 latency (95% interval)", "CPU a request", "Validity"),
-            [_measurement(each) for each in shown.measurements],
+            [_measurement(each) for each in shown],
             numeric=(2, 3),
             label="measurements",
+            kind="measured",
         ),
     ]  # fmt: skip
 

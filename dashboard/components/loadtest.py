@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dash import html
 
+from dashboard.components.looked_into import look_link
 from dashboard.components.sections import Cell, aria, chip, table
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _run(shown: RunLine) -> tuple[Cell, ...]:
     """Text alone where it can be: the browser is slow with many components."""
     remarks = [f" {shown.remarks}"] if shown.remarks else []
     return (
-        shown.run,
+        [look_link(shown.run, shown.key)],
         f"{shown.asked} *" if shown.is_closed else shown.asked,
         shown.sent,
         shown.good,

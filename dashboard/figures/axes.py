@@ -45,6 +45,7 @@ def linear_axis(low: float, high: float) -> dict[str, object]:
 
 def _look() -> dict[str, object]:
     return {
+        "automargin": True,
         "gridcolor": GRID,
         "linecolor": GRID,
         "tickfont": {"color": MUTED},
@@ -53,12 +54,16 @@ def _look() -> dict[str, object]:
 
 
 def titled(text: str) -> dict[str, object]:
-    return {"title": {"text": text, "font": {"size": 13, "color": INK}}}
+    return {"title": {"text": text, "font": {"size": 13, "color": INK}, "standoff": 15}}
 
 
 def paper() -> dict[str, object]:
-    """What every chart has: no colour of its own, and its legend below."""
+    """What every chart has: no colour of its own, and its legend below.
+
+    All of it: without a template a chart is drawn as told, and is a fifth of the bytes.
+    """
     return {
+        "template": "none",
         "font": {"family": FONT, "size": 13, "color": INK},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",

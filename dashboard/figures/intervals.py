@@ -16,7 +16,7 @@ from recommender.loadtest.words import between
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from loadtests.compare import Difference
+    from loadtests.modes.compare import Difference
     from loadtests.tuning import Effect
     from recommender.loadtest.report import Answer, TestReport, TierAnswer
 
@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 CAPACITIES = (
-    "The largest load that meets each SLO, with its 95% interval; the upright line is where the "
-    "server is saturated."
+    "The largest load that meets each SLO, with its interval: between a run that met it and one "
+    "that missed, or 80% by the model; the upright line is where the server is saturated."
 )
 COMPARED = (
     "Candidate against baseline with 95% intervals, for errors in percentage points; the upright "

@@ -17,8 +17,11 @@ from recommender.loadtest.words import between, milliseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from loadtests.profile import LoadCurve, LoadPoint
+    from loadtests.intervals import Quantile
+    from loadtests.measurement import Measurement
+    from loadtests.modes.profile import LoadCurve, LoadPoint
     from loadtests.slo import Slo
+    from recommender.loadtest.report import KeptRun
 
 __all__ = [
     "CAPTION",
@@ -27,6 +30,7 @@ __all__ = [
     "Limit",
     "add_limits",
     "curves",
+    "curves_so_far",
     "limits_of",
     "load_curve_figure",
 ]
@@ -58,12 +62,15 @@ class Limit(NamedTuple):
 
 
 class Curves(NamedTuple):
-    """Exactly what is drawn. knee_rps: value, low and high; None each where not known."""
+    """Exactly what is drawn. knee_rps: value, low and high; None each where not known.
+
+    saturation_rps: None where it is not known either.
+    """
 
     points: tuple[CurvePoint, ...]
     knee_rps: tuple[float | None, float | None, float | None]
     knee_text: str
-    saturation_rps: float
+    saturation_rps: float | None
     limits: tuple[Limit, ...]
 
 
@@ -81,6 +88,25 @@ def curves(curve: LoadCurve, tiers: dict[str, Slo]) -> Curves:
         saturation_rps=curve.saturation.measured_rps,
         limits=limits_of(tiers),
     )
+
+
+def curves_so_far(runs: Iterable[KeptRun], tiers: dict[str, Slo]) -> Curves:
+    """Of the open-loop runs of one configuration, where no curve was concluded from them (yet)."""
+    points = [
+        point
+        for quantile in QUANTILE_COLOR
+        for rate_rps, run in sorted(_rates(runs), key=lambda each: each[0])
+        for point in _run_point(rate_rps, run.measurement, quantile)
+    ]
+    return Curves(tuple(points), (None, None, None), "", None, limits_of(tiers))
+
+
+def _rates(runs: Iterable[KeptRun]) -> list[tuple[float, KeptRun]]:
+    return [
+        (run.measurement.offered_rps, run)
+        for run in runs
+        if run.measurement.load.loop == "open" and run.measurement.offered_rps is not None
+    ]
 
 
 def limits_of(tiers: dict[str, Slo]) -> tuple[Limit, ...]:
@@ -103,10 +129,13 @@ def load_curve_figure(drawn: Curves) -> go.Figure:
         if points:
             figure.add_trace(_line(quantile, color, points, (low_s, top_s)))
     add_limits(figure, drawn.limits, within_s=(low_s, top_s))
-    rates = [drawn.saturation_rps, *(each.rate_rps for each in drawn.points)]
+    rates = [each.rate_rps for each in drawn.points]
+    if drawn.saturation_rps is not None:
+        rates.append(drawn.saturation_rps)
     figure.update_layout(
         paper(),
-        xaxis=linear_axis(0, max(rates) * ROOM) | titled("load, requests per second"),
+        uirevision="kept",  # a point more leaves the frame as its reader set it
+        xaxis=linear_axis(0, max(rates, default=1.0) * ROOM) | titled("load, requests per second"),
         yaxis=log_axis(low_s, top_s, fmt.duration) | titled("latency"),
         margin={"l": 68, "r": 16, "t": 64, "b": 40},
     )
@@ -134,21 +163,41 @@ def add_limits(
 
 
 def _point(found: LoadPoint, quantile: float) -> tuple[CurvePoint, ...]:
+    doubt = "over-saturated" if found.over_saturated else found.validity.value
+    is_doubtful = found.over_saturated or found.validity is not Status.VALID
+    said = f"({found.utilization_ratio:.0%} of saturation), {doubt}"
+    return _placed(quantile, found.rate_rps, found.latency, said, is_doubtful=is_doubtful)
+
+
+def _run_point(rate_rps: float, found: Measurement, quantile: float) -> tuple[CurvePoint, ...]:
+    status = found.validity.status
+    doubt = "over-saturated" if found.over_saturated else status.value
+    is_doubtful = found.over_saturated or status is not Status.VALID
+    return _placed(quantile, rate_rps, found.latency, doubt, is_doubtful=is_doubtful)
+
+
+def _placed(
+    quantile: float,
+    rate_rps: float,
+    latency: Iterable[Quantile],
+    said: str,
+    *,
+    is_doubtful: bool,
+) -> tuple[CurvePoint, ...]:
     """None where failures reach into the quantile: it is infinite."""
-    interval = next((each.seconds for each in found.latency if each.quantile == quantile), None)
+    interval = next((each.seconds for each in latency if each.quantile == quantile), None)
     if interval is None or interval.value is None:
         return ()
-    doubt = "over-saturated" if found.over_saturated else found.validity.value
     return (
         CurvePoint(
             quantile=quantile,
-            rate_rps=found.rate_rps,
+            rate_rps=rate_rps,
             seconds=interval.value,
             low_s=interval.low,
             high_s=interval.high,
-            is_doubtful=found.over_saturated or found.validity is not Status.VALID,
-            hover=f"p{quantile * 100:g} {between(interval, 1e3)} ms at {found.rate_rps:.3g} req/s "
-            f"({found.utilization_ratio:.0%} of saturation), {doubt}",
+            is_doubtful=is_doubtful,
+            hover=f"p{quantile * 100:g} {between(interval, 1e3)} ms at {rate_rps:.3g} req/s "
+            f"{said}",
         ),
     )
 
@@ -203,6 +252,8 @@ def _add_rates(figure: go.Figure, drawn: Curves) -> None:
                 x0=low, x1=high, fillcolor=faint(MUTED, KNEE_OPACITY), line_width=0, layer="below"
             )
         _name(figure, value, drawn.knee_text, line=1)
+    if drawn.saturation_rps is None:
+        return
     figure.add_vline(x=drawn.saturation_rps, line={"color": INK, "width": 1.5, "dash": "dot"})
     _name(figure, drawn.saturation_rps, f"saturated {drawn.saturation_rps:.3g} req/s", line=0)
 

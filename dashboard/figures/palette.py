@@ -10,9 +10,13 @@ from recommender.recommendation import Basis
 
 __all__ = [
     "BASIS_SYMBOL",
+    "DISTRIBUTION_COLOR",
+    "FAILURE_COLOR",
     "FONT",
+    "GPU_COLORS",
     "GRID",
     "GROUP_COLOR",
+    "GROUP_DASH",
     "INK",
     "LIMIT",
     "MARK",
@@ -21,7 +25,9 @@ __all__ = [
     "QUANTILE_COLOR",
     "RATE_COLOR",
     "TIER_MARKS",
+    "USER_COLOR",
     "VERDICT_COLOR",
+    "WAY_COLOR",
     "faint",
 ]
 
@@ -32,6 +38,18 @@ GROUP_COLOR = {
     "EC2 on-demand": "#d55e00",
     "SageMaker real-time": "#0072b2",
     "SageMaker serverless": "#009e73",
+    "SageMaker savings plan": "#56b4e9",
+    "EC2 savings plan": "#e69f00",
+    "your own": "#7d8793",
+}
+GROUP_DASH = {
+    "EC2 spot": "dot",
+    "EC2 on-demand": "solid",
+    "SageMaker real-time": "solid",
+    "SageMaker serverless": "dash",
+    "SageMaker savings plan": "dashdot",
+    "EC2 savings plan": "dashdot",
+    "your own": "longdash",
 }
 BASIS_SYMBOL = {
     Basis.MEASURED: "square",
@@ -41,6 +59,14 @@ BASIS_SYMBOL = {
 }
 QUANTILE_COLOR = {0.5: "#009e73", 0.95: "#0072b2", 0.99: "#d55e00"}
 RATE_COLOR = {"answered well": "#56b4e9", "sent": "#cc79a7", "offered": "#7d8793"}
+FAILURE_COLOR = {"failed": "#d55e00", "never sent": "#e69f00"}
+DISTRIBUTION_COLOR = {"latency": "#0072b2", "service": "#d55e00"}
+USER_COLOR = {
+    "server": ("#0072b2", "solid"),
+    "load generator": ("#e69f00", "dot"),
+    "whole machine": ("#7d8793", "dash"),
+}
+GPU_COLORS = ("#009e73", "#cc79a7", "#d55e00", "#56b4e9")
 TIER_MARKS = (
     ("#0072b2", "circle"),
     ("#d55e00", "diamond"),
@@ -49,6 +75,12 @@ TIER_MARKS = (
     ("#e69f00", "pentagon"),
 )
 VERDICT_COLOR = {"pass": "#009e73", "fail": "#d55e00", "inconclusive": "#7d8793"}
+WAY_COLOR = {
+    "fixed": "#0072b2",
+    "scaled": "#e69f00",
+    "serverless": "#009e73",
+    "spot": "#cc79a7",
+}
 INK = "#1b1f24"
 MUTED = "#5b6470"
 GRID = "#e6e9ed"

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from dash import ALL, Input, Output, State, ctx, dcc, html
+from dash import ClientsideFunction, Input, Output, State, dcc, html
 from dash.exceptions import PreventUpdate
 
+from dashboard.bill import bill_view
 from dashboard.components import blocks
-from dashboard.components.ranked_table import (
-    HEADING,
-    SORT,
-    Order,
-    Turn,
-    arrange,
-    directions,
-    next_order,
-    page_text,
-    ranked_rows,
-    ranked_table,
-    turned,
-)
-from dashboard.components.sections import aria, cards, chart, chip, command, facts, section
+from dashboard.components.job_buttons import job_buttons
+from dashboard.components.ranked_grid import GridId, ranked_grid
+from dashboard.components.run_head import demo_banner, path_to
+from dashboard.components.sections import cards, chart, chip, command, facts, section
+from dashboard.evidence import measurement_line
 from dashboard.figures.frontier import CAPTION, frontier, frontier_figure
+from dashboard.pages.live import Live, live_page
+from dashboard.questions import answer_to
+from dashboard.shell import RunPlace
 from dashboard.views import (
     RecommendationView,
     UnfinishedView,
     recommendation_view,
     unfinished_view,
 )
+from recommender.evidence import summary_of
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -40,171 +36,166 @@ if TYPE_CHECKING:
     from recommender.recommendation import Recommendation
     from recommender.store import Run
 
-__all__ = ["layout", "register"]
+__all__ = ["PAGE", "Id", "layout", "live", "register"]
+
+PAGE = "recommendation"
+
+
+# Rows, as the table tells them when one is clicked; or their ids, as they were set.
+Selected = list[dict[str, Any]] | dict[str, list[str]]
 
 
 class Id(StrEnum):
-    RUN = "ranked-run"
-    ORDER = "ranked-order"
-    GROUPS = "ranked-groups"
-    ROWS = "ranked-rows"
-    WHICH = "ranked-which"
+    """QUESTION: the run as the address names it, and what was asked otherwise."""
+
+    QUESTION = "question"
+    BILL = "bill"
+    FRONTIER = "frontier"
 
 
-def layout(repository: Repository, run: Run) -> Component:
+def layout(repository: Repository, run: Run, place: RunPlace, *, jobs_allowed: bool) -> Component:
+    """Of a run without a recommendation, what there is so far; it turns into one by itself."""
     found = repository.recommendation(run.id)
     if found is None:
-        return _unfinished(unfinished_view(run, repository.finished_measurements(run.id)))
-    return _page(run.id, found)
+        shown = _so_far(repository, run, jobs_allowed=jobs_allowed)
+        return live_page(PAGE, run, repository.finished_measurements(run.id), shown)
+    return html.Article([*demo_banner(repository, run), *_page(place, found)])
+
+
+def live(repository: Repository, run: Run, *, jobs_allowed: bool) -> Live:
+    found = repository.recommendation(run.id)
+    if found is None:
+        return _so_far(repository, run, jobs_allowed=jobs_allowed)
+    page = _page(RunPlace(run.id, run.id, run.kind), found)
+    return Live(parts={"head": page, "buttons": [], "measured": []})
 
 
 def register(app: Dash, repository: Repository) -> None:
     app.callback(
-        Output(Id.ROWS, "children"),
-        Output({"type": HEADING, "by": ALL}, "aria-sort"),
-        Output(Id.WHICH, "children"),
-        Output(Id.ORDER, "data"),
-        inputs={
-            "_clicks": (
-                Input({"type": SORT, "by": ALL}, "n_clicks"),
-                Input(Turn.BACK, "n_clicks"),
-                Input(Turn.ON, "n_clicks"),
-            ),
-            "groups": Input(Id.GROUPS, "value"),
-        },
-        state={"order": State(Id.ORDER, "data"), "run_id": State(Id.RUN, "data")},
+        Output(Id.BILL, "children"),
+        Input(GridId.GRID, "selectedRows"),
+        State(Id.QUESTION, "data"),
         prevent_initial_call=True,
-    )(partial(_rearrange, repository))
-
-
-def _rearrange(
-    repository: Repository,
-    _clicks: tuple[object, ...],
-    groups: list[str],
-    order: tuple[str, bool, int],
-    run_id: str,
-) -> tuple[list[Component], list[str], str, Order]:
-    found = repository.recommendation(run_id)
-    if found is None:
-        raise PreventUpdate
-    rows = recommendation_view(found).rows
-    after = _after(ctx.triggered_id, Order(*order), sum(row.group in groups for row in rows))
-    arranged = arrange(rows, groups, after)
-    return (
-        ranked_rows(arranged, after),
-        directions(after),
-        page_text(after, len(arranged)),
-        after,
+    )(partial(_bill_of_selected, repository))
+    app.clientside_callback(  # type: ignore[no-untyped-call]
+        ClientsideFunction("recommender", "pick"),
+        Output(GridId.GRID, "selectedRows"),
+        Output(GridId.GRID, "scrollTo"),
+        Input(Id.FRONTIER, "clickData"),
+        prevent_initial_call=True,
     )
 
 
-def _after(clicked: object, order: Order, count: int) -> Order:
-    match clicked:
-        case {"by": str(key)}:
-            return next_order(order, key)
-        case Turn.BACK:
-            return turned(order, Turn.BACK, count)
-        case Turn.ON:
-            return turned(order, Turn.ON, count)
+def _bill_of_selected(
+    repository: Repository, selected: Selected | None, question: tuple[str, str]
+) -> list[Component]:
+    rank = _rank_of(selected)
+    found = None if rank is None else answer_to(repository, *question)
+    chosen = [] if found is None else [each for each in found.ranked if each.rank == rank]
+    if not chosen:
+        raise PreventUpdate
+    return blocks.bill(bill_view(chosen[0]))
+
+
+def _rank_of(selected: Selected | None) -> int | None:
+    match selected:
+        case [{"rank": int(rank)}, *_]:
+            return rank
+        case {"ids": [str(rank), *_]}:
+            return int(rank)
         case _:
-            return order._replace(first=0)
+            return None
 
 
-def _page(run_id: str, found: Recommendation) -> Component:
+def _page(place: RunPlace, found: Recommendation) -> list[Component]:
     view = recommendation_view(found)
     first, *more = view.verdict
-    return html.Article(
-        [
-            html.Nav([dcc.Link("Runs", href="/"), " / ", html.Span(view.run, className="mono")]),
-            html.H1(first, className="verdict"),
-            *[html.P(each, className="also") for each in more],
-            facts(view.asked),
-            cards(view.cards),
-            *_ranked(run_id, found, view),
-            html.Div(_columns(view), className="columns"),
-            section(f"Not ranked: {view.rejected_count}", *map(blocks.rejected, view.rejected)),
-            section("Evidence", *blocks.evidence(view.evidence), html.P(view.measuring)),
-        ]
-    )
-
-
-def _ranked(run_id: str, found: Recommendation, view: RecommendationView) -> list[Component]:
-    if not view.rows:
-        return []
-    order = Order()
     return [
-        section(
-            "Cost against latency",
-            chart(frontier_figure(frontier(found)), "frontier"),
-            note=f"{CAPTION} Hover for the figures.",
-        ),
-        section(
-            "Ranked",
-            dcc.Store(id=Id.RUN, data=run_id),
-            dcc.Store(id=Id.ORDER, data=order),
-            _choices(view),
-            html.Div(
-                ranked_table(view.rows, order, view.quantile, Id.ROWS),
-                className="scroll",
-                tabIndex="0",
-                role="region",
-                **aria(label="ranked options"),
-            ),
-            note="Cheapest first; a heading sorts. ★ nothing is both cheaper and faster. "
-            "~ price derived by rule.",
-        ),
+        path_to(place),
+        html.H1(first, className="verdict"),
+        *[html.P(each, className="also") for each in more],
+        facts(view.asked),
+        _actions(place),
+        cards(view.cards),
+        *_ranked(place, found, view),
+        html.Div(_columns(view), className="columns"),
+        section(f"Not ranked: {view.rejected_count}", *map(blocks.rejected, view.rejected)),
+        section("Evidence", *blocks.evidence(view.evidence), html.P(view.measuring)),
     ]
 
 
-def _choices(view: RecommendationView) -> Component:
+def _actions(place: RunPlace) -> Component:
+    at = f"/runs/{place.reference}"
     return html.Div(
         [
-            dcc.Checklist(
-                id=Id.GROUPS,
-                options=[
-                    {"label": f"{name} ({count})", "value": name} for name, count in view.groups
-                ],
-                value=[name for name, _ in view.groups],
-                inline=True,
-                className="choices",
-            ),
-            html.Div(
-                [
-                    html.Button("←", id=Turn.BACK, className="turn", **aria(label="rows before")),
-                    html.Span(page_text(Order(), len(view.rows)), id=Id.WHICH),
-                    html.Button("→", id=Turn.ON, className="turn", **aria(label="rows after")),
-                ],
-                className="turning",
-            ),
+            dcc.Link("What if …", href=f"{at}/what-if", className="button button-main"),
+            dcc.Link("Export", href=f"{at}/export", className="button"),
         ],
-        className="toolbar",
+        className="actions",
     )
+
+
+def _ranked(place: RunPlace, found: Recommendation, view: RecommendationView) -> list[Component]:
+    if not view.rows:
+        return []
+    return [
+        section(
+            "Cost against latency",
+            chart(frontier_figure(frontier(found)), "frontier", Id.FRONTIER),
+            note=f"{CAPTION} A click on one selects it in the table below.",
+        ),
+        section(
+            f"Ranked: {len(view.rows):,}",
+            dcc.Store(id=Id.QUESTION, data=(place.reference, "")),
+            ranked_grid(view.rows, [name for name, _ in view.groups], view.quantile),
+            note="Cheapest first. ★ nothing is both cheaper and faster. ~ price derived by rule. "
+            "The bill below is of the row selected.",
+        ),
+    ]
 
 
 def _columns(view: RecommendationView) -> list[Component]:
     bill = (
         []
         if view.bill is None
-        else [section("Bill of the cheapest, a month", *blocks.bill(view.bill))]
+        else [section("Bill, a month", html.Div(blocks.bill(view.bill), id=Id.BILL))]
     )
     objectives = (
-        [section("Objectives", blocks.objectives(view.objectives))] if view.objectives else []
+        [section("Objectives of the cheapest", blocks.objectives(view.objectives))]
+        if view.objectives
+        else []
     )
+    surer = section("What would make it surer", *blocks.surer(view.surer))
     assumed = section("Assumed", html.Ul([html.Li(each) for each in view.assumptions]))
-    return [html.Div([*bill, *objectives]), assumed]
+    return [html.Div([*bill, *objectives, surer]), assumed]
 
 
-def _unfinished(view: UnfinishedView) -> Component:
+def _so_far(repository: Repository, run: Run, *, jobs_allowed: bool) -> Live:
+    measured = repository.measured(run)
+    lines = [measurement_line(summary_of(each)) for each in measured]
+    table = [section(f"Measured so far: {len(lines)}", *blocks.measurements(lines))]
+    return Live(
+        parts={
+            "head": _unfinished(unfinished_view(run, len(lines))),
+            "buttons": job_buttons(run, jobs_allowed=jobs_allowed),
+            "measured": [*table, _look_into(run)] if lines else [],
+        }
+    )
+
+
+def _look_into(run: Run) -> Component:
+    return html.P(dcc.Link("Look into each of them", href=f"/runs/{run.id}/measurements"))
+
+
+def _unfinished(view: UnfinishedView) -> list[Component]:
     run = view.run
     error = [] if run.error is None else [html.Pre(run.error, className="fault")]
     go_on = [] if view.command is None else [html.P("Go on with it:"), command(view.command)]
-    return html.Article(
-        [
-            html.Nav([dcc.Link("Runs", href="/"), " / ", html.Span(run.id, className="mono")]),
-            html.H1("No recommendation yet", className="verdict"),
-            html.P([chip(run.status), " ", view.said, " ", view.kept]),
-            *error,
-            facts((("measured", run.measured), ("created", run.created), ("took", run.took))),
-            *go_on,
-        ]
-    )
+    return [
+        html.Nav([dcc.Link("Runs", href="/runs"), " / ", html.Span(run.id, className="mono")]),
+        html.H1("No recommendation yet", className="verdict"),
+        html.P([chip(run.status), " ", view.said, " ", view.kept]),
+        *error,
+        facts((("measured", run.measured), ("created", run.created), ("took", run.took))),
+        *go_on,
+    ]

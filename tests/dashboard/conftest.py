@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from simulated_loadtest import keep_loadtest
 
 BROWSER = "/usr/bin/chromium"
+AXE = Path(find_spec("axe_playwright_python").origin).with_name("axe.min.js")
 WITHIN_S = 60
 SWITCHES = (
     "--headless",
@@ -111,7 +114,10 @@ class Chromium:
         self.call("Page.navigate", url=url)
 
     def script(self, expression):
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """The value; of a promise, what it comes to."""
+        found = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
@@ -121,6 +127,39 @@ class Chromium:
             assert time.perf_counter() < deadline, f"{expression} did not come true"
             time.sleep(0.02)
         return found
+
+    def press(self, key):
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+    def click(self, element):
+        """With the mouse, in its middle. element: an expression."""
+        self.script(f"{element}.scrollIntoView({{block: 'center'}})")
+        at = self.script(
+            f"(at => [at.x + at.width / 2, at.y + at.height / 2])({element}"
+            ".getBoundingClientRect())"
+        )
+        for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+            self.call(
+                "Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1],
+                button="none" if kind == "mouseMoved" else "left", clickCount=1,
+            )  # fmt: skip
+
+    def violations(self):
+        """Serious ones of WCAG 2 A and AA, as axe-core finds them on the page that is shown.
+
+        Not inside of charts: axe-core has no opinion of drawings, and takes long to say so.
+        """
+        if not self.script("'axe' in window"):
+            self.script(AXE.read_text(encoding="utf-8") + ";true")
+        found = self.script(
+            "axe.run({exclude: ['.main-svg']}, "
+            "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'], "
+            "resultTypes: ['violations']}).then(found => found.violations"
+            ".filter(each => ['serious', 'critical'].includes(each.impact))"
+            ".map(each => `${each.id}: ${each.nodes.slice(0, 3).map(n => n.html)}`))"
+        )
+        return [each[:600] for each in found]
 
     def photograph(self, file, *, whole=False):
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
@@ -165,15 +204,28 @@ def need_browser() -> None:
         pytest.skip(reason)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
     need_browser()
+    with fresh_browser() as browser:
+        yield browser
+
+
+@contextmanager
+def fresh_browser() -> Iterator[Chromium]:
+    """With a profile of its own."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = Chromium(Path(profile))
         try:
             yield browser
         finally:
             browser.close()
+
+
+@pytest.fixture
+def another_browser():
+    need_browser()
+    return fresh_browser
 
 
 ENVIRONMENT = Environment(

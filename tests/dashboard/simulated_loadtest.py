@@ -1,11 +1,14 @@
 """A load test carried out on servers that exist only here, and kept in a real store."""
 
 import heapq
+from dataclasses import replace
 
 import numpy as np
 
 from loadtests.arrivals import due_times
-from loadtests.ladder import Evidence
+from loadtests.fleets.interruptions import Interruption, Interruptions
+from loadtests.fleets.spot import Drilled, spot_report
+from loadtests.gateway.passages import PASSAGE
 from loadtests.measurement import (
     Load,
     RunFacts,
@@ -14,12 +17,17 @@ from loadtests.measurement import (
     summarise_closed,
     summarise_open,
 )
+from loadtests.modes.ladder import Evidence
+from loadtests.modes.side_by_side import assigned
+from loadtests.modes.tiers import objectives_of
 from loadtests.probe import Measured, open_load
 from loadtests.queueing import sojourns
-from loadtests.samples import RECORD, Samples
-from loadtests.side_by_side import assigned
+from loadtests.resources import ResourceSeries
+from loadtests.samples import RECORD, Outcome, Samples
+from loadtests.serverless.report import Span, serverless_report
+from loadtests.serverless.spec import ServerlessSpec
+from loadtests.serverless.starts import Instance
 from loadtests.steps import ClosedStep, UsersStep
-from loadtests.tiers import objectives_of
 from loadtests.users import Constant
 from loadtests.validity import GeneratorFacts
 from recommender.loadtest import comparing, tuned
@@ -70,11 +78,14 @@ PLAN = {
 SPEED = {"THREADS=2": 1.1, "WORKERS=2": 0.8}  # times the mean service time
 
 
-def keep_loadtest(store, environment, given=None, *, leave=(), invalid=(), owner=None):
+def keep_loadtest(
+    store, environment, given=None, *, leave=(), invalid=(), owner=None, inside=None, watched=False
+):
     """A run that is still its owner's, this process where not given.
 
     leave: names of scenarios that are not carried out. invalid: those of which nothing is fit
-    to be evidence.
+    to be evidence. inside: what went on behind a gateway, of samples in an open loop. watched:
+    resources were, those of a GPU too; and some requests fail.
     """
     plan = Plan.model_validate(given or PLAN)
     request = LoadTestRequest(plan=plan, folder=".", workload_digest="0123456789abcdef")
@@ -85,7 +96,7 @@ def keep_loadtest(store, environment, given=None, *, leave=(), invalid=(), owner
         environment.model_dump(mode="json"),
         owner or this_process(),
     )
-    bench = Bench(store, run.id, plan)
+    bench = Bench(store, run.id, plan, inside, watched=watched)
     for test in agenda(plan, environment.cores):
         if test.scenario.name in invalid:
             bench.spoil(test)
@@ -95,8 +106,9 @@ def keep_loadtest(store, environment, given=None, *, leave=(), invalid=(), owner
 
 
 class Bench:
-    def __init__(self, store, run_id, plan):
+    def __init__(self, store, run_id, plan, inside=None, *, watched=False):
         self.store, self.run_id, self.plan = store, run_id, plan
+        self.inside, self.watched = inside, watched
         self.objectives = objectives_of(tiers_of(plan))
 
     def carry_out(self, test):
@@ -123,6 +135,7 @@ class Bench:
             step_key(configuration, scenario, key),
             found.measurement.model_dump(mode="json"),
             found.samples.encode(),
+            None if found.resources is None else found.resources.encode(),
         )
 
     def _follow(self, course, test, mean, within=""):
@@ -176,8 +189,15 @@ class Bench:
                 seed=1,
             )
         samples = records(due_s, due_s + taken_s)
+        resources = None
+        if self.watched:
+            samples, resources = with_errors(samples), watched(load.duration_s)
         facts = self._facts(samples, load, mean, 0.2)
-        return Measured(summarise_open(samples, facts, self.objectives), samples)
+        if self.inside is not None:
+            facts = replace(facts, inside=self.inside(samples))
+        if resources is not None:
+            facts = replace(facts, resources=resources.summary())
+        return Measured(summarise_open(samples, facts, self.objectives), samples, resources)
 
     def _closed(self, step, mean, busy):
         if isinstance(step, ClosedStep):
@@ -246,3 +266,81 @@ def records(sent_s, done_s):
     found["first_byte_us"] = found["done_us"] = np.round(done_s * 1e6)
     found["status"], found["bytes"] = 200, 60
     return Samples(found)
+
+
+def with_errors(samples):
+    """Some answered with 503, some not at all, some never sent: all within a fifth of the run."""
+    found = samples.records.copy()
+    chosen = np.arange(len(found) * 2 // 5, len(found) * 3 // 5, 7)
+    kinds = (Outcome.REFUSED, Outcome.REFUSED, Outcome.BROKEN, Outcome.TIMED_OUT, Outcome.DROPPED)
+    for number, kind in enumerate(kinds):
+        found["outcome"][chosen[number :: len(kinds)]] = kind
+    found["status"][found["outcome"] == Outcome.REFUSED] = 503
+    found["status"][found["outcome"] > Outcome.REFUSED] = 0
+    dropped = found["outcome"] == Outcome.DROPPED
+    for name in ("sent_us", "first_byte_us", "done_us"):
+        found[name][dropped] = found["due_us"][dropped]
+    return Samples(found)
+
+
+def watched(span_s, every_s=0.05):
+    """A server that warms up and holds more and more; one GPU, whose energy nobody counts."""
+    times_s = np.arange(0, span_s + every_s, every_s)
+    rng = np.random.default_rng(7)
+    steps = np.full(len(times_s), every_s)
+    steps[0] = 0.0
+    busy = 0.6 + 0.3 * np.sin(times_s / span_s * 6) + rng.normal(0, 0.05, len(times_s))
+    return ResourceSeries(
+        times_s=times_s,
+        target_cpu_s=np.cumsum(busy * steps),
+        target_memory_bytes=(120 + 30 * times_s / span_s) * MIB,
+        generator_cpu_s=np.cumsum(0.2 * steps),
+        generator_memory_bytes=np.full(len(times_s), 90.0 * MIB),
+        core_busy_s=np.cumsum(np.outer(steps, [0.5, 0.7]), axis=0),
+        gpu_busy_ratio=np.clip(busy, 0, 1)[:, None],
+        gpu_memory_bytes=np.full((len(times_s), 1), 4096.0 * MIB),
+        gpu_power_w=(60 + 200 * np.clip(busy, 0, 1))[:, None],
+        cores=(0, 1),
+        gpus=("NVIDIA L4 0",),
+        notes={"gpu_energy_j": "not supported by this GPU"},
+    )
+
+
+def interrupted(samples):
+    """One replica of two is taken away after a third of the load, another after two thirds."""
+    end_s = float(samples.due_s[-1])
+    done = tuple(
+        Interruption(
+            member=number, noticed_s=share * end_s, drained_s=share * end_s + 0.1,
+            signalled_s=share * end_s + 0.1, killed_s=share * end_s + 1.0,
+            replacement=number + 2, replaced_s=share * end_s + 2.5, start_s=1.2,
+        )
+        for number, share in enumerate((1 / 3, 2 / 3))
+    )  # fmt: skip
+    asked = Interruptions(at=tuple(each.noticed_s for each in done), time_scale=1 / 60)
+    return spot_report(samples, Drilled(asked, done, passages_of(samples)))
+
+
+def passages_of(samples):
+    """Of a gateway that passes every request on at once, to two members in turn."""
+    found = np.zeros(len(samples), PASSAGE)
+    records = samples.records
+    found["arrived_s"] = found["sent_s"] = records["sent_us"] / 1e6
+    found["answered_s"] = found["left_s"] = records["done_us"] / 1e6
+    found["member"] = np.arange(len(samples)) % 2
+    found["status"] = np.where(samples.is_success, 200, 503)
+    return found
+
+
+def from_zero(samples):
+    """A serverless endpoint: an instance for the first request, and one more in the middle."""
+    end_s = float(samples.due_s[-1])
+    alive = (
+        Instance(0, 0.0, ready_s=0.8, memory_peak_bytes=300 * MIB, cpu_s=3.0),
+        Instance(1, end_s / 2, ready_s=end_s / 2 + 1.1, memory_peak_bytes=310 * MIB, cpu_s=1.0),
+    )
+    passages = passages_of(samples)
+    passages["member"] = passages["arrived_s"] > end_s / 2 + 1.2
+    passages["waited"] = (passages["arrived_s"] < 0.8).astype(passages.dtype["waited"])
+    spec = ServerlessSpec(memory_gib=2, max_concurrency=4)
+    return serverless_report(passages, alive, spec, Span(0.0, end_s + 0.1))

@@ -1,15 +1,19 @@
 """The application through Flask's test client: no browser, no network."""
 
 import json
+import shutil
 
 import pytest
+from asking import asker
 
-from dashboard.app import LOOPBACK, create_app
+from dashboard.access import LOOPBACK
+from dashboard.app import create_app
 from dashboard.data import StoreRepository
+from pricing import Shelf, UnknownPriceBook, bundled_books
 from recommender.errors import StoreUnreadable
 from recommender.store import open_store
 
-PAGE = "..page.children...page-title.data.."
+PAGE = "..page.children...page-title.data...navigation.children.."
 
 
 @pytest.fixture
@@ -22,82 +26,25 @@ def ask(repository):
     return asker(create_app(repository))
 
 
-def asker(app):
-    client = app.server.test_client()
-
-    def ask(output, inputs, *, changed, state=()):
-        answered = client.post(
-            "/_dash-update-component",
-            json={
-                "output": output,
-                "outputs": outputs_of(app, output),
-                "inputs": inputs,
-                "state": list(state),
-                "changedPropIds": [changed],
-            },
-        )
-        assert answered.status_code == 200, answered.text
-        return answered.json["response"]
-
-    return ask
-
-
-def outputs_of(app, output):
-    for each in app.callback_map:
-        if each == output:
-            found = app.callback_map[each]["output"]
-            return [spelled(one) for one in found]
-    raise AssertionError(f"no callback for {output} among {list(app.callback_map)}")
-
-
-def spelled(one):
-    if isinstance(one.component_id, dict):
-        return [
-            {
-                "id": {"type": one.component_id["type"], "by": key},
-                "property": one.component_property,
-            }
-            for key in KEYS
-        ]
-    return {"id": str(one.component_id), "property": one.component_property}
-
-
-KEYS = (
-    "rank", "option", "group", "month_usd", "latency_s", "best_ratio", "million_usd",
-    "capacity_rps", "utilization_ratio", "basis",
-)  # fmt: skip
-
-
-def page(ask, path):
+def page(ask, path, search=""):
     """Its text as JSON, and its title."""
     inputs = [{"id": "address", "property": "pathname", "value": path}]
-    answer = ask(PAGE, inputs, changed="address.pathname")
+    state = [{"id": "address", "property": "search", "value": search}]
+    answer = ask(PAGE, inputs, changed="address.pathname", state=state)
     return json.dumps(answer["page"]["children"], ensure_ascii=False), answer["page-title"]["data"]
 
 
-def rearrange(ask, app, run_id, *, changed, clicked=None, groups=(), order=("rank", False, 0)):
-    output = next(each for each in app.callback_map if "ranked-rows" in each)
-    headings = [
-        {"id": {"type": "ranked-sort", "by": key}, "property": "n_clicks",
-         "value": 1 if key == clicked else None}
-        for key in KEYS
-    ]  # fmt: skip
-    inputs = [
-        headings,
-        {"id": "ranked-back", "property": "n_clicks"},
-        {"id": "ranked-on", "property": "n_clicks"},
-        {"id": "ranked-groups", "property": "value", "value": list(groups)},
-    ]
-    state = [
-        {"id": "ranked-order", "property": "data", "value": list(order)},
-        {"id": "ranked-run", "property": "data", "value": run_id},
-    ]
-    return ask(output, inputs, changed=changed, state=state)
+def bill_of(app, run_id, selected):
+    inputs = [{"id": "ranked", "property": "selectedRows", "value": selected}]
+    state = [{"id": "question", "property": "data", "value": [run_id, ""]}]
+    answer = asker(app)("bill.children", inputs, changed="ranked.selectedRows", state=state)
+    return json.dumps(answer["bill"]["children"], ensure_ascii=False)
 
 
 def test_the_runs_are_listed_newest_first_with_their_errors(ask, keep):
     first, second = keep(label="first"), keep(failed=True)
     shown, title = page(ask, "/")
+    assert page(ask, "/runs") == (shown, title)
     assert title.startswith("Runs")
     assert shown.index(second.id) < shown.index(first.id)
     assert f"/runs/{first.id}" in shown
@@ -105,9 +52,10 @@ def test_the_runs_are_listed_newest_first_with_their_errors(ask, keep):
 
 
 def test_an_empty_store_says_how_to_begin(ask):
-    shown, _ = page(ask, "/")
+    shown, _ = page(ask, "/runs")
     assert "No runs yet" in shown
     assert "recommender quick" in shown
+    assert "/runs/demo" in shown
 
 
 def test_a_recommendation_shows_its_verdict_before_all_else(ask, keep):
@@ -115,8 +63,8 @@ def test_a_recommendation_shows_its_verdict_before_all_else(ask, keep):
     shown, title = page(ask, f"/runs/{run.id}")
     assert run.id in title
     assert "for $73.00 a month" in shown
-    for part in ("Cost against latency", "Ranked", "Bill of the cheapest", "Not ranked: 3",
-                 "Evidence", "Assumed"):  # fmt: skip
+    for part in ("Cost against latency", "Ranked", "Bill, a month", "Not ranked: 3",
+                 "What would make it surer", "Assumed", "Evidence"):  # fmt: skip
         assert shown.index("for $73.00 a month") < shown.index(part)
 
 
@@ -163,27 +111,11 @@ def test_a_recommendation_of_another_version_is_refused_in_words(ask, store, kee
     assert "was written by another version" in page(ask, f"/runs/{run.id}")[0]
 
 
-def test_a_click_on_a_heading_sorts_the_rows(repository, keep):
+def test_the_bill_is_of_the_row_selected(repository, keep):
     run, app = keep(), create_app(repository)
-    groups = ("EC2 spot", "SageMaker real-time", "SageMaker serverless")
-    changed = '{"by":"latency_s","type":"ranked-sort"}.n_clicks'
-    answer = rearrange(
-        asker(app), app, run.id, changed=changed, clicked="latency_s", groups=groups
-    )
-    rows = json.dumps(answer["ranked-rows"]["children"], ensure_ascii=False)
-    assert rows.index("serverless 2 GB") < rows.index("c7g.large")
-    assert answer["ranked-order"]["data"] == ["latency_s", False, 0]
-    assert answer['{"by":"latency_s","type":"ranked-heading"}']["aria-sort"] == "ascending"
-    assert answer['{"by":"rank","type":"ranked-heading"}']["aria-sort"] == "none"
-
-
-def test_ways_to_buy_that_are_not_chosen_leave_the_table(repository, keep):
-    run, app = keep(), create_app(repository)
-    answer = rearrange(asker(app), app, run.id, changed="ranked-groups.value", groups=["EC2 spot"])
-    rows = json.dumps(answer["ranked-rows"]["children"], ensure_ascii=False)
-    assert "c7g.large" in rows
-    assert "serverless" not in rows
-    assert answer["ranked-which"]["children"] == "1 to 1 of 1"
+    assert "ml.c7g.large, SageMaker real-time" in bill_of(app, run.id, [{"rank": 2}])
+    assert "$81.76" in bill_of(app, run.id, {"ids": ["2"]})
+    assert "serverless 2 GB" in bill_of(app, run.id, {"ids": ["3"]})
 
 
 def test_two_applications_in_one_process_keep_to_their_own_store(tmp_path, keep, repository):
@@ -192,7 +124,7 @@ def test_two_applications_in_one_process_keep_to_their_own_store(tmp_path, keep,
         first, second = create_app(repository), create_app(StoreRepository(empty))
         asks = asker(first), asker(second)
         assert run.id in page(asks[0], "/")[0]
-        assert "No runs yet" in page(asks[1], "/")[0]
+        assert "No runs yet" in page(asks[1], "/runs")[0]
         assert "for $73.00 a month" in page(asks[0], f"/runs/{run.id}")[0]
         assert "the store holds no runs" in page(asks[1], f"/runs/{run.id}")[0]
 
@@ -233,3 +165,100 @@ def test_files_beside_the_assets_are_out_of_reach(repository):
     client = create_app(repository).server.test_client()
     for path in ("/assets/../app.py", "/assets/%2e%2e/app.py", "/assets/..%2fapp.py"):
         assert client.get(path).text.find("create_app") == -1
+
+
+@pytest.fixture
+def guarded(repository):
+    return create_app(repository, hosts=None, token="a-token-of-some-length").server.test_client()  # noqa: S106
+
+
+def test_without_the_token_nothing_is_answered(guarded):
+    for path in ("/", "/runs/latest/export/json", "/assets/style.css", "/_dash-layout"):
+        refused = guarded.get(path)
+        assert refused.status_code == 401, path
+        assert "asks for its token" in refused.text
+    assert guarded.get("/?token=another-token-of-some").status_code == 401
+    assert guarded.post("/_dash-update-component", json={}).status_code == 401
+
+
+def test_the_token_comes_in_an_address_once_and_leaves_it(guarded):
+    host = {"Host": "any.example"}
+    entered = guarded.get("/runs/x?token=a-token-of-some-length&zones=2", headers=host)
+    assert entered.status_code == 302
+    assert entered.headers["Location"] == "/runs/x?zones=2"
+    assert "HttpOnly" in entered.headers["Set-Cookie"]
+    assert "SameSite=Strict" in entered.headers["Set-Cookie"]
+    assert guarded.get("/", headers=host).status_code == 200
+
+
+def test_a_token_cannot_send_anybody_elsewhere(guarded):
+    entered = guarded.get("//elsewhere.example/?token=a-token-of-some-length")
+    assert entered.headers.get("Location", "/").startswith("/")
+    assert not entered.headers.get("Location", "/").startswith("//")
+
+
+def test_more_than_a_table_of_hours_is_not_taken_in(repository):
+    client = create_app(repository).server.test_client()
+    much = {"output": "x" * 5_000_000}
+    assert client.post("/_dash-update-component", json=much).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("json", '{\n  "format": 2'),
+        ("markdown", "# Recommendation"),
+        ("report", "<!doctype html>"),
+    ],
+)
+def test_an_answer_can_be_taken_along(repository, keep, name, begins):
+    run = keep()
+    client = create_app(repository).server.test_client()
+    found = client.get(f"/runs/{run.id}/export/{name}")
+    assert found.status_code == 200
+    assert found.text.startswith(begins)
+    assert f'attachment; filename="recommendation-{run.id}' in found.headers["Content-Disposition"]
+    assert "script-src 'unsafe-inline'" in found.headers["Content-Security-Policy"]
+    assert "73" in found.text
+
+
+def test_a_page_of_another_site_may_not_act_by_this_one(repository):
+    client = create_app(repository).server.test_client()
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 405)):
+        assert client.post("/", headers={"Sec-Fetch-Site": site}).status_code == status
+    assert client.get("/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
+
+
+def test_what_cannot_be_taken_along_is_said(repository, keep):
+    run, failed = keep(), keep(failed=True)
+    client = create_app(repository).server.test_client()
+    for path, status, said in (
+        (f"/runs/{run.id}/export/docx", 404, "no export called"),
+        (f"/runs/{failed.id}/export/json", 404, "no recommendation yet"),
+        ("/runs/nope/export/json", 404, "no run 'nope'"),
+        (f"/runs/{run.id}/export/json?zones=many", 400, "no whole number"),
+        (f"/runs/{run.id}/export/json?book=/etc", 400, "no price book '/etc'"),
+    ):
+        refused = client.get(path)
+        assert (refused.status_code, said in refused.text) == (status, True), refused.text
+        assert refused.headers["Content-Type"].startswith("text/plain")
+
+
+def test_the_export_page_names_each_file_with_the_question(ask, keep):
+    run = keep()
+    shown, _ = page(ask, f"/runs/{run.id}/export")
+    for name in ("report", "markdown", "json"):
+        assert f'"/runs/{run.id}/export/{name}"' in shown
+    assert "Deployment files" in shown
+    assert "no recommendation yet" in page(ask, f"/runs/{keep(failed=True).id}/export")[0]
+
+
+def test_books_that_were_fetched_can_be_asked_for_and_untrustworthy_ones_cannot(store, tmp_path):
+    for name in ("2999-01-01", "2999-01-02"):
+        shutil.copytree(bundled_books()[-1], tmp_path / name)
+    (tmp_path / "2999-01-02" / "instances.csv").write_text("nonsense\n")
+    repository = StoreRepository(store, shelf=Shelf(tmp_path))
+    assert repository.books()[-1] == "2999-01-01"
+    assert "us-east-1" in repository.regions("2999-01-01")
+    with pytest.raises(UnknownPriceBook, match="2999-01-02"):
+        repository.regions("2999-01-02")

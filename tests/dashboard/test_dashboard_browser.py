@@ -1,4 +1,4 @@
-"""The dashboard as served, in a real Chromium."""
+"""The dashboard as served, in a real Chromium, over a real run and a simulated load test."""
 
 import os
 import re
@@ -9,24 +9,52 @@ import sys
 import pytest
 from simulated_loadtest import keep_loadtest
 
-from recommender.store import RunStatus
+from dashboard.recorded import DEMO, Recorded
+from loadtests.environment import utc_now
+from pricing import load_book
+from recommender.performance.speed_prior import SpeedPrior
+from recommender.rerank import Changes, rerank
+from recommender.store import RunStatus, open_store, this_process
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-DRAWN = "document.querySelectorAll('.js-plotly-plot .point').length === 3"
-FIRST_ROW = "document.querySelector('.ranked tbody tr').innerText"
 WITHIN_S = 60
+THERE = "!!document.querySelector('#page h1') && !document.querySelector('#page .loading')"
+VERDICT = "document.querySelector('#page h1').innerText"
+CHARTS = "[...document.querySelectorAll('.chart')]"
+DRAWN = f"{CHARTS}.every(each => each.querySelector('.main-svg'))"
+ROWS = "[...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row')]"
+FIRST_ROW = f"({ROWS}.find(each => each.getAttribute('row-index') === '0') || {{}}).innerText"
+SELECTED = f"(({ROWS}.find(e => e.classList.contains('ag-row-selected')) || {{}}).innerText || '')"
+THUMB = "document.querySelector('#ask-decades [role=slider]')"
 
 
-@pytest.fixture
-def address(tmp_path):
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, environment):
+    """A folder with a store, and the runs in it by what they are."""
+    folder = tmp_path_factory.mktemp("served")
+    with open_store(folder / "store.sqlite3", default_folder=folder) as store:
+        real = Recorded.read(DEMO).keep_in(store)
+        known = load_book(), SpeedPrior.bundled()
+        found = rerank(store, real, Changes(), known, utc_now())
+        store.add_recommendation(real.id, found.model_dump(mode="json"))
+        failed = store.create_run("quick", "<b>a</b>", {}, {}, this_process())
+        store.finish(failed.id, RunStatus.FAILED, error="<b>it</b> did not start")
+        load = keep_loadtest(store, environment, leave=("offline",))
+        store.finish(load.id, RunStatus.STOPPED, error="<b>stopped</b>")
+    return folder, {"real": real.id, "failed": failed.id, "load": load.id}
+
+
+@pytest.fixture(scope="module")
+def address(filled):
     """Of the program as a user starts it; stopped by Ctrl-C."""
+    folder, _ = filled
     program = "from recommender.cli import main; main()"
     command = [
         sys.executable, "-c", program,
-        "dashboard", "--port", "0", "--store", str(tmp_path / "store.sqlite3"),
+        "dashboard", "--port", "0", "--store", str(folder / "store.sqlite3"),
     ]  # fmt: skip
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "RECOMMENDER_HOME": str(tmp_path)}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "RECOMMENDER_HOME": str(folder)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as server:
@@ -42,57 +70,100 @@ def address(tmp_path):
     assert complained == ""
 
 
-def test_a_run_is_found_read_and_sorted(chromium, address, keep):
-    run = keep()
-    chromium.look(1280, 900)
-    chromium.open(address)
-    chromium.wait_for("!!document.querySelector('main table a')")
-    chromium.script("document.querySelector('main table a').click()")
-    chromium.wait_for(DRAWN)
-    assert "for $73.00 a month" in chromium.script("document.querySelector('h1').innerText")
-    assert chromium.script("location.pathname") == f"/runs/{run.id}"
-    assert run.id in chromium.wait_for("document.title.includes('q2') && document.title")
-    assert "2 × c7g.large" in chromium.script(FIRST_ROW)  # noqa: RUF001 - as options are written
-    headings = "[...document.querySelectorAll('.sort')]"
-    chromium.script(f"{headings}.find(each => each.innerText.includes('latency')).click()")
-    chromium.wait_for(f"{FIRST_ROW}.includes('serverless')")
-    chromium.script("document.querySelector('#ranked-groups input').click()")
-    chromium.wait_for("document.querySelectorAll('.ranked tbody tr').length === 2")
+@pytest.fixture
+def runs(filled):
+    return filled[1]
+
+
+@pytest.fixture(autouse=True)
+def quiet(chromium):
+    chromium.complaints.clear()
+    yield
     assert chromium.complaints == []
 
 
-def test_a_load_test_fits_every_width_and_its_summary_leads_to_its_tests(
-    chromium, address, store, environment
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_every_page_fits_its_width_and_is_there_for_everybody(
+    chromium, address, runs, width, dark
 ):
-    run = keep_loadtest(store, environment, leave=("offline",))
-    store.finish(run.id, RunStatus.STOPPED, error="<b>stopped</b>")
-    charts = "[...document.querySelectorAll('.chart')]"
-    for width, dark in ((1280, False), (390, True)):
-        chromium.look(width, 844, dark=dark)
-        chromium.open(f"{address}runs/{run.id}")
-        chromium.wait_for(
-            f"{charts}.length === 11 && {charts}.every(e => e.querySelector('.main-svg'))"
-        )
-        assert chromium.script("document.documentElement.scrollWidth <= window.innerWidth")
-        cut = f"{charts}.some(e => e.querySelector('.main-svg').clientWidth > e.clientWidth + 1)"
-        assert not chromium.script(cut)
-        assert chromium.script("document.querySelectorAll('main b').length") == 0
+    chromium.look(width, 844, dark=dark)
+    real = f"runs/{runs['real']}"
+    pages = (
+        "", "runs/demo", f"{real}/what-if?rate_rps=20&zones=2", f"{real}/export",
+        f"{real}/measurements",
+        f"runs/{runs['load']}", f"runs/{runs['failed']}", "model",
+        f"{real}/scaling?rate_rps=240&kind=target&target=4000&most=9",
+        f"{real}/what-if?zones=x", "new", "new?tab=loadtest", "runs",
+        "prices?search=c7g", "prices?search=ml.trn2",
+        f"compare?a={runs['load']}&b={runs['load']}&x=1+vCPU&y=slower",
+    )  # fmt: skip
+    for path in pages:
+        chromium.open(address + path)
+        chromium.wait_for(f"location.href === '{address}{path}' && {THERE} && {DRAWN}")
+        assert chromium.script("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert chromium.script("document.querySelectorAll('#page table b').length") == 0, path
+        assert chromium.violations() == [], path
+    paper = chromium.script("getComputedStyle(document.body).backgroundColor")
+    assert (paper == "rgb(17, 20, 24)") is dark
+
+
+def test_light_and_dark_are_remembered(chromium, address):
+    chromium.look(1280, 844)
+    scheme = "document.documentElement.dataset.mantineColorScheme"
+    chromium.open(f"{address}model")
+    chromium.wait_for(THERE)
+    for expected in ("dark", "light"):
+        chromium.click("document.querySelector('.scheme')")
+        chromium.wait_for(f"{scheme} === '{expected}'")
+        chromium.open(f"{address}runs")
+        chromium.wait_for(f"location.pathname === '/runs' && {THERE}")
+        assert chromium.script(scheme) == expected
+
+
+def test_the_table_is_searched_filtered_and_follows_the_chart(chromium, address, runs):
+    chromium.look(1280, 1200)
+    chromium.open(f"{address}runs/{runs['real']}")
+    chromium.wait_for(f"{DRAWN} && {ROWS}.length > 5")
+    best = chromium.script(FIRST_ROW)
+    chromium.click("[...document.querySelectorAll('.frontier .points path')].pop()")
+    chromium.wait_for(f"{SELECTED} && {SELECTED} !== {best!r}")
+    picked = chromium.script(SELECTED).removesuffix(" ★")
+    chromium.wait_for(f"document.querySelector('#bill').innerText.startsWith('{picked}')")
+    chromium.click("[...document.querySelectorAll('.way label')].find("
+                   "each => each.innerText === 'EC2 spot')")  # fmt: skip
+    chromium.wait_for(f"{FIRST_ROW} !== {best!r}")
+    chromium.click("document.querySelector('#ranked-search')")
+    chromium.call("Input.insertText", text="ml.r")
+    chromium.wait_for(f"{ROWS}.length > 3 && {ROWS}.every(e => e.innerText.includes('ml.r'))")
+
+
+def test_what_cannot_be_asked_is_said_and_the_answer_stays(chromium, address, runs):
+    chromium.look(1280, 1200)
+    chromium.open(f"{address}runs/{runs['real']}/what-if")
+    chromium.wait_for(f"!!{THUMB} && !!{FIRST_ROW}")
+    before = chromium.script(VERDICT)
+    chromium.click("document.querySelector('#ask-slo')")
+    chromium.call("Input.insertText", text=" and fast")
+    chromium.wait_for("!!document.querySelector('.refusal')")
+    assert chromium.script(VERDICT) == before
+
+
+def test_the_summary_of_a_load_test_leads_to_its_tests(chromium, address, runs):
+    chromium.look(1280, 844)
+    chromium.open(f"{address}runs/{runs['load']}")
+    chromium.wait_for(f"{CHARTS}.length === 14 && {DRAWN}")
+    cut = f"{CHARTS}.some(e => e.querySelector('.main-svg').clientWidth > e.clientWidth + 1)"
+    assert not chromium.script(cut)
     chromium.script("[...document.querySelectorAll('.summary a')].pop().click()")
     chromium.wait_for("window.scrollY > 1000")
     assert chromium.script("document.querySelector('h1') !== null")
-    assert chromium.complaints == []
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("dark", [False, True])
-def test_every_page_fits_its_width_without_complaint(chromium, address, keep, width, dark):
-    run, failed = keep(), keep(failed=True)
-    chromium.look(width, 844, dark=dark)
-    for path in ("", f"runs/{run.id}", f"runs/{failed.id}", "runs/nope", "nowhere"):
-        chromium.open(address + path)
-        chromium.wait_for("!!document.querySelector('main h1')")
-        assert chromium.script("document.documentElement.scrollWidth <= window.innerWidth"), path
-        assert chromium.script("document.querySelectorAll('main b').length") == 0, path
-    paper = chromium.script("getComputedStyle(document.body).backgroundColor")
-    assert (paper == "rgb(17, 20, 24)") is dark
-    assert chromium.complaints == []
+def test_a_knob_of_the_policy_changes_the_verdict_and_the_address(chromium, address, runs):
+    chromium.look(1280, 1200)
+    chromium.open(f"{address}runs/{runs['real']}/scaling?rate_rps=240&kind=fixed&replicas=4")
+    chromium.wait_for(f"{THERE} && {DRAWN} && {VERDICT}.startsWith('A fixed fleet of 4')")
+    chromium.click("document.querySelector('#fleet-replicas')")
+    chromium.call("Input.insertText", text="6")
+    chromium.wait_for(f"{VERDICT}.startsWith('A fixed fleet of 46')")
+    chromium.wait_for("location.search === '?rate_rps=240&kind=fixed&replicas=46'")

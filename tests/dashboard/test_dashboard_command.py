@@ -22,12 +22,19 @@ def invoke(tmp_path):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.org"])  # noqa: S104
-def test_anything_but_loopback_is_refused(invoke, host):
+def test_anything_but_loopback_is_refused_without_a_token(invoke, host):
     done = invoke("--host", host)
     assert isinstance(done.exception, BadRequest)
     assert done.exception.exit_code == 2
     assert host in str(done.exception)
     assert "ssh -L" in done.exception.hint
+    assert "--token" in done.exception.hint
+
+
+def test_a_token_that_can_be_guessed_is_refused(invoke):
+    done = invoke("--host", "0.0.0.0", "--token", "letmein")  # noqa: S104 - it is refused
+    assert isinstance(done.exception, BadRequest)
+    assert "7 characters is too short" in str(done.exception)
 
 
 def test_a_taken_port_is_named_before_anything_is_served(invoke):

@@ -50,6 +50,11 @@ def test_every_digit_of_a_bill_is_kept():
     assert fmt.decimal_text("1460000.010768") == "1,460,000.010768"
 
 
+def test_a_quantity_is_told_to_a_ten_thousandth_and_never_as_nothing():
+    found = map(fmt.quantity, ("35.464200793", "1460.00000", "730", "0.00004", "1234567.5"))
+    assert [*found] == ["35.4642", "1,460", "730", "0.00004", "1,234,567.5"]
+
+
 @given(seconds=st.floats(min_value=1e-6, max_value=1e5))
 def test_what_was_measured_never_reads_as_zero(seconds):
     assert float(fmt.duration(seconds).split()[0].replace(",", "")) > 0

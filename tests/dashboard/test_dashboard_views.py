@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboard.components.ranked_table import Order, Turn, arrange, next_order, page_text, turned
+from dashboard.bill import BillLine
+from dashboard.components.ranked_grid import COLUMNS, ranked_grid, row_data
 from dashboard.evidence import SizeLine
 from dashboard.views import (
-    BillLine,
     Card,
+    NextStep,
     ObjectiveLine,
     RejectedLine,
     RunRow,
@@ -16,10 +17,8 @@ from dashboard.views import (
     run_row,
     unfinished_view,
 )
-from recommender.recommendation import RejectReason
+from recommender.recommendation import NextMeasurement, RejectReason, ValueOfMeasuring
 from recommender.store import Run, RunStatus
-
-GROUPS = ("EC2 spot", "SageMaker real-time", "SageMaker serverless")
 
 
 def run(status=RunStatus.FAILED, **other):
@@ -27,7 +26,7 @@ def run(status=RunStatus.FAILED, **other):
     given = {
         "id": "q1", "kind": "quick", "label": "a container", "status": status, "created_at": began,
         "finished_at": began.replace(minute=7), "request": {}, "environment": {}, "owner": None,
-        "heartbeat_at": None, "error": "it broke", "tool_version": None,
+        "heartbeat_at": None, "error": "it broke", "tool_version": None, "progress": None,
     }  # fmt: skip
     return Run(**(given | other))
 
@@ -155,33 +154,49 @@ def test_a_run_without_a_recommendation_says_how_to_go_on_where_one_can(status):
     assert view.command == ("recommender quick --resume q1" if can_go_on else None)
 
 
-def test_a_heading_sorts_and_the_same_again_turns_it_round(recommendation):
-    rows = recommendation_view(recommendation).rows
-    fastest = next_order(Order(), "latency_s")
-    assert [row.rank for row in arrange(rows, GROUPS, fastest)] == [3, 1, 2]
-    slowest = next_order(fastest, "latency_s")
-    assert [row.rank for row in arrange(rows, GROUPS, slowest)] == [2, 1, 3]
-    likeliest = next_order(slowest, "best_ratio")
-    assert [row.rank for row in arrange(rows, GROUPS, likeliest)] == [1, 3, 2]
+def test_the_second_best_is_held_against_the_best(recommendation):
+    verdict = recommendation_view(recommendation).verdict
+    assert verdict[1] == "Second best costs 12% more: 1 × ml.c7g.large (SageMaker real-time)."
+    alone = recommendation.model_copy(update={"ranked": recommendation.ranked[:1]})
+    assert "Second best" not in " ".join(recommendation_view(alone).verdict)
 
 
-def test_equal_rows_stay_cheapest_first(recommendation):
-    rows = recommendation_view(recommendation).rows
-    for order in (Order("capacity_rps"), Order("capacity_rps", is_descending=True)):
-        assert [row.rank for row in arrange(rows, GROUPS, order)] == [1, 2, 3]
+def test_what_would_make_it_surer_comes_with_the_command(recommendation):
+    step = NextMeasurement(
+        instance_type="c7g.large", minutes=12.4, usd="0.0149", probability_changes_answer=0.31,
+        expected_saving_usd_per_month="4.2", command="recommender quick --measured-on c7g.large",
+    )  # fmt: skip
+    worth = ValueOfMeasuring(best=step, others=(step,))
+    view = recommendation_view(recommendation.model_copy(update={"value_of_measuring": worth}))
+    shown = NextStep(
+        "c7g.large: about 12 minutes, $0.0149; 31% likely to change the answer",
+        "recommender quick --measured-on c7g.large",
+    )
+    assert view.surer == (shown, shown)
+    nothing = ValueOfMeasuring(best=None)
+    view = recommendation_view(recommendation.model_copy(update={"value_of_measuring": nothing}))
+    assert view.surer == ()
 
 
-def test_only_the_ways_to_buy_that_were_chosen_are_listed(recommendation):
-    rows = recommendation_view(recommendation).rows
-    assert [row.rank for row in arrange(rows, ["EC2 spot"], Order())] == [1]
-    assert arrange(rows, [], Order()) == ()
+def test_a_row_of_the_table_has_the_figure_it_sorts_by_beside_the_text_it_shows(recommendation):
+    first, second, _ = row_data(recommendation_view(recommendation).rows)
+    assert first == {
+        "id": "1", "rank": 1, "option": "2 × c7g.large", "group": "EC2 spot", "color": "#cc79a7",
+        "month_usd": 73.0, "usd_per_month": "~$73.00",
+        "latency_ms": 13.6, "latency": "14 ms", "latency_interval": "4.6 to 73 ms",
+        "best_percent": 60.0, "probability_best": "60%",
+        "million_usd": 0.555, "usd_per_million": "~$0.555",
+        "capacity_rps": 303.5, "capacity": "300 req/s", "capacity_interval": "110 to 740 req/s",
+        "busy_percent": 30.0, "utilization": "30%",
+        "basis": "transferred", "is_on_frontier": True, "notes": "spot: <5% reclaimed",
+    }  # fmt: skip
+    assert second["capacity_interval"] == "110 req/s or more"
 
 
-def test_leafing_stays_within_the_rows():
-    order = turned(Order(), Turn.ON, 45)
-    assert page_text(order, 45) == "21 to 40 of 45"
-    last = turned(turned(order, Turn.ON, 45), Turn.ON, 45)
-    assert page_text(last, 45) == "41 to 45 of 45"
-    assert turned(Order(), Turn.BACK, 45) == Order()
-    assert page_text(turned(order, Turn.BACK, 45), 45) == "1 to 20 of 45"
-    assert page_text(turned(Order(), Turn.ON, 0), 0) == "none"
+def test_every_column_shows_something_that_a_row_has(recommendation):
+    view = recommendation_view(recommendation)
+    row = row_data(view.rows)[0]
+    for column in COLUMNS:
+        assert {column.key, column.text or column.key, column.under or column.key} <= set(row)
+    titles = str(ranked_grid(view.rows, ["EC2 spot"], "p99.9").to_plotly_json())
+    assert "p99.9 latency" in titles

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dashboard.figures.frontier import Frontier, FrontierPoint, frontier, frontier_figure
-from dashboard.figures.palette import BASIS_SYMBOL, GROUP_COLOR
+from dashboard.figures.palette import BASIS_SYMBOL, GROUP_COLOR, GROUP_DASH
 from recommender.explain import group_of
 from recommender.recommendation import Basis, Option
 
@@ -81,35 +81,40 @@ def test_exactly_what_was_ranked_is_drawn(recommendation):
 def test_colour_tells_the_way_to_buy_and_shape_how_it_is_known(recommendation):
     figure = frontier_figure(frontier(recommendation))
     marks = {each.name: each for each in figure.data if each.mode == "markers"}
-    assert set(marks) == {
-        "EC2 spot (transferred)",
-        "SageMaker real-time (transferred)",
-        "SageMaker serverless (prior)",
-    }
-    serverless = marks["SageMaker serverless (prior)"]
-    assert serverless.marker.symbol == "cross"
+    assert set(marks) == {"EC2 spot", "SageMaker real-time", "SageMaker serverless"}
+    serverless = marks["SageMaker serverless"]
+    assert serverless.marker.symbol == ("cross",)
     assert serverless.marker.color == "#009e73"
-    assert marks["EC2 spot (transferred)"].marker.symbol == "circle"
+    assert marks["EC2 spot"].marker.symbol == ("circle",)
+
+
+def bars_of(figure, group):
+    """One line that is interrupted between them; hidden with their marks."""
+    return next(
+        each
+        for each in figure.data
+        if each.legendgroup == group and each.mode == "lines" and not each.connectgaps
+    )
 
 
 def test_bars_reach_from_the_lower_to_the_upper_end(recommendation):
     figure = frontier_figure(frontier(recommendation))
-    spot = next(each for each in figure.data if each.name == "EC2 spot (transferred)")
-    assert spot.y[0] + spot.error_y.array[0] == pytest.approx(0.0731)
-    assert spot.y[0] - spot.error_y.arrayminus[0] == pytest.approx(0.0046)
+    spot = bars_of(figure, "EC2 spot")
+    assert spot.y == (0.0046, 0.0731, None)
+    assert spot.x == (73.0, 73.0, None)
 
 
 def test_a_bar_without_an_upper_bound_reaches_the_frame(recommendation):
     figure = frontier_figure(frontier(recommendation))
-    managed = next(each for each in figure.data if each.name.startswith("SageMaker real-time"))
+    managed = bars_of(figure, "SageMaker real-time")
     frame_s = 10 ** figure.layout.yaxis.range[1]
-    assert managed.y[0] + managed.error_y.array[0] == pytest.approx(frame_s)
+    assert managed.y[1] == pytest.approx(frame_s)
     assert frame_s > 1.2
 
 
 def test_the_frontier_line_joins_only_the_undominated_and_the_objective_is_a_line(recommendation):
     figure = frontier_figure(frontier(recommendation))
-    line = next(each for each in figure.data if each.mode == "lines")
+    line = next(each for each in figure.data if each.mode == "lines" and each.name)
     assert list(line.x) == [73.0, 1095.5]
     assert line.line.shape == "hv"
     assert [each.y0 for each in figure.layout.shapes] == [0.1]
@@ -146,14 +151,18 @@ def test_nothing_ranked_leaves_the_axes_and_the_objective(recommendation):
 def test_every_way_to_buy_and_every_basis_has_its_own_mark():
     ways = [
         ("sagemaker", "on-demand"),
+        ("sagemaker", "savings-plan"),
         ("serverless", "on-demand"),
         ("ec2", "on-demand"),
         ("ec2", "spot"),
+        ("ec2", "savings-plan"),
+        ("own", "on-demand"),
     ]
     groups = {
         group_of(Option(platform=platform, purchase=purchase, region="us-east-1"))
         for platform, purchase in ways
     }
-    assert set(GROUP_COLOR) == groups
+    assert set(GROUP_COLOR) == set(GROUP_DASH) == groups
+    assert len(set(GROUP_COLOR.values())) == len(groups)
     assert set(BASIS_SYMBOL) == set(Basis)
     assert len(set(BASIS_SYMBOL.values())) == len(Basis)

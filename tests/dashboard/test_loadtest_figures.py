@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from dashboard.figures.course import course, course_figure
+from dashboard.figures.course import caption, course, course_figure
 from dashboard.figures.intervals import capacities, effects, intervals_figure
 from dashboard.figures.load_curve import curves, load_curve_figure
 from loadtests.measurement import Interval
@@ -137,28 +137,40 @@ def test_names_from_a_plan_cannot_become_markup(report):
         assert tag not in text
 
 
+def seen(tested, scenario):
+    """A run of it, and its outline."""
+    run = next(each for each in tested.report.tests if each.scenario == scenario).runs[0]
+    return run.measurement, tested.courses[run.configuration, scenario, run.key]
+
+
 def test_a_run_is_drawn_as_it_went(tested):
-    run = next(each for each in tested.report.tests if each.scenario == "fixed burst").runs[0]
-    windows = tested.courses[run.configuration, "fixed burst", run.key]
-    drawn = course(windows, tested.report.plan.tiers, is_open=True)
-    figure = course_figure(drawn)
+    run, outline = seen(tested, "fixed burst")
+    windows = outline.windows
+    figure = course_figure(course(outline, run, tested.report.plan.tiers))
     traces = {each.name: each for each in figure.data}
-    assert set(traces) == {"answered well", "sent", "offered", "p50", "p95", "p99"}
+    assert set(traces) == {
+        "answered well", "sent", "offered", "p50", "p95", "p99", "p95 of service",
+    }  # fmt: skip
     width_s = windows[0].end_s - windows[0].start_s
-    assert sum(traces["offered"].y[:-1]) * width_s == pytest.approx(run.measurement.due)
+    assert sum(traces["offered"].y[:-1]) * width_s == pytest.approx(run.due)
     assert list(traces["p95"].y[:-1]) == [each.p95_s for each in windows]
+    assert list(traces["p95 of service"].y[:-1]) == [each.service_p95_s for each in windows]
 
 
 def test_to_users_who_wait_nothing_is_offered(tested):
-    key = next(each for each in tested.courses if each[1] == "fixed STAIRS")
-    drawn = course(tested.courses[key], tested.report.plan.tiers, is_open=False)
+    run, outline = seen(tested, "fixed STAIRS")
+    drawn = course(outline, run, tested.report.plan.tiers)
     assert "offered" not in drawn.rates_rps
+    assert drawn.service_s == ()
+    assert "closed loop" in caption(drawn)
 
 
 def test_windows_in_which_failures_reach_into_a_quantile_are_left_out(tested):
-    windows = next(iter(tested.courses.values()))
-    broken = (windows[0].model_copy(update={"p99_s": None}), *windows[1:])
-    figure = course_figure(course(broken, tested.report.plan.tiers, is_open=True))
+    run, outline = seen(tested, "fixed burst")
+    first, *others = outline.windows
+    windows = (first.model_copy(update={"p99_s": None}), *others)
+    broken = outline.model_copy(update={"windows": windows})
+    figure = course_figure(course(broken, run, tested.report.plan.tiers))
     p99 = next(each for each in figure.data if each.name == "p99")
     assert p99.y[0] is None
     assert p99.y[1] == windows[1].p99_s

@@ -16,8 +16,8 @@ SMALL = PLAN | {"scenarios": PLAN["scenarios"][2:3], "configurations": [{"vcpus"
 
 def shown(store, path="runs/latest"):
     """The page as JSON."""
-    page, _ = page_at(StoreRepository(store), path)
-    return json.dumps(page, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
+    page = page_at(StoreRepository(store), path)
+    return json.dumps(page.content, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
 
 
 def test_runs_of_both_kinds_are_listed_and_lead_to_their_pages(store, keep, environment):
@@ -45,7 +45,8 @@ def test_only_runs_under_traffic_of_the_plan_are_shown_as_they_went(tested):
     modes = {test.scenario: test.mode for test in tested.report.tests}
     followed = {modes[scenario] for _, scenario, _ in tested.courses}
     assert followed == {"fixed", "soak"}
-    for (configuration, scenario, key), windows in tested.courses.items():
+    for (configuration, scenario, key), outline in tested.courses.items():
+        windows = outline.windows
         run = next(
             run
             for test in tested.report.tests

@@ -12,7 +12,7 @@ BEGAN = datetime(2026, 11, 21, 6, 4, 22, tzinfo=UTC)
 RUN = Run(
     id="l1", kind="loadtest", label="two sizes", status=RunStatus.FINISHED, created_at=BEGAN,
     finished_at=BEGAN, request={}, environment={}, owner=None, heartbeat_at=None, error=None,
-    tool_version=None,
+    tool_version=None, progress=None,
 )  # fmt: skip
 
 

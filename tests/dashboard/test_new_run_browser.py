@@ -1,0 +1,97 @@
+"""A run that is asked for in a real Chromium: begun, watched, stopped, gone on with, deleted.
+
+Only how it stands is judged, never what it measures.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from loadtests.demo_server import DemoServer
+from loadtests.demo_server.process import serving
+from loadtests.journal import Journal
+from recommender.store import RunStatus, open_store
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WITHIN_S = 60
+JOB = "document.querySelector('.job')"
+CHIP = f"({JOB} || document.body).querySelector('.chip').innerText"
+
+
+def button(label):
+    return f"[...document.querySelectorAll('.job button')].find(e => e.innerText === '{label}')"
+
+
+@pytest.fixture
+def served():
+    """The program as a user starts it."""
+    program = "from recommender.cli import main; main()"
+    command = [sys.executable, "-c", program, "dashboard", "--port", "0"]
+    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as server:
+        try:
+            said = server.stdout.readline()
+            found = re.search(r"http://127\.0\.0\.1:\d+/", said)
+            assert found, said + server.stderr.read()
+            yield found[0]
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.communicate(timeout=WITHIN_S)
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """The URL of a server that runs."""
+    with serving(DemoServer(service="det:0.01"), Journal(tmp_path / "journal")) as server:
+        yield server.base_url
+
+
+def typed(chromium, field, text):
+    chromium.click(f"document.querySelector('#new-{field}')")
+    chromium.call("Input.insertText", text=text)
+
+
+def test_a_run_is_started_from_the_form_watched_stopped_and_deleted(
+    chromium, served, tmp_path, measured, own_home
+):
+    payload = tmp_path / "one.json"
+    payload.write_text("{}")
+    chromium.complaints.clear()
+    chromium.look(1280, 900)
+    chromium.open(f"{served}new?kind=url&measure_s=30")
+    chromium.wait_for("!!document.querySelector('#new-start')")
+    typed(chromium, "where", measured)
+    typed(chromium, "traffic", "5 cows")
+    typed(chromium, "payloads", str(payload))
+    command = "document.querySelector('#new-command').innerText"
+    chromium.wait_for(f"{command}.includes('5 cows') && {command}.includes('one.json')")
+    chromium.click("document.querySelector('#new-start')")
+    chromium.wait_for("document.querySelector('#new-said').innerText.includes('1 field')")
+    assert chromium.script("document.querySelector('#new-traffic-field').innerText").count("cows")
+    chromium.script("document.querySelector('#new-traffic').select()")
+    chromium.call("Input.insertText", text="5rps")
+    chromium.wait_for(f"{command}.includes('5rps') && !{command}.includes('cows')")
+    chromium.click("document.querySelector('#new-start')")
+    chromium.wait_for("location.pathname.startsWith('/runs/q')")
+
+    chromium.script("document.querySelector('.side-link[href=\"/runs\"]').click()")
+    chromium.wait_for(f"location.pathname === '/runs' && !!{JOB}")
+    chromium.wait_for(f"{CHIP} === 'running'")
+    chromium.wait_for(f"{JOB}.querySelector('.progress-doing').innerText.length > 0")
+    chromium.click(button("Stop"))
+    chromium.wait_for(f"{CHIP} === 'stopped'")
+    with open_store(own_home / "data" / "store.sqlite3", default_folder=own_home) as store:
+        (run,) = store.runs()
+        assert run.status is RunStatus.STOPPED
+        chromium.click(f"{JOB}.querySelector('summary')")
+        chromium.click(button("Delete for good"))
+        chromium.wait_for(f"!{JOB}")
+        assert store.runs() == ()
+    assert chromium.complaints == []
