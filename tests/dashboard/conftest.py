@@ -62,6 +62,21 @@ SWITCHES = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+# The middle of an element, or nothing while it moves or something else would get the click there.
+STANDING = """new Promise(told => {
+  const element = %s;
+  if (!element) { told(null); return; }
+  element.scrollIntoView({block: 'center'});
+  const before = element.getBoundingClientRect();
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const at = element.getBoundingClientRect();
+    const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];
+    const hit = document.elementFromPoint(x, y);
+    const isStill = at.x === before.x && at.y === before.y && at.width === before.width;
+    const taker = element.closest('.js-plotly-plot') || element; // a chart takes all clicks itself
+    told(isStill && taker.contains(hit) ? [x, y] : null);
+  }));
+})"""
 
 
 class Chromium:
@@ -124,7 +139,8 @@ class Chromium:
     def wait_for(self, expression):
         deadline = time.perf_counter() + WITHIN_S
         while not (found := self.script(expression)):
-            assert time.perf_counter() < deadline, f"{expression} did not come true"
+            if time.perf_counter() > deadline:
+                raise AssertionError(f"{expression} did not come true; {self._seen()}")
             time.sleep(0.02)
         return found
 
@@ -133,17 +149,23 @@ class Chromium:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
     def click(self, element):
-        """With the mouse, in its middle. element: an expression."""
-        self.script(f"{element}.scrollIntoView({{block: 'center'}})")
-        at = self.script(
-            f"(at => [at.x + at.width / 2, at.y + at.height / 2])({element}"
-            ".getBoundingClientRect())"
-        )
+        """With the mouse, in its middle, once it stands still and nothing lies over it.
+
+        element: an expression.
+        """
+        x, y = self.wait_for(STANDING % element)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.call(
-                "Input.dispatchMouseEvent", type=kind, x=at[0], y=at[1],
+                "Input.dispatchMouseEvent", type=kind, x=x, y=y,
                 button="none" if kind == "mouseMoved" else "left", clickCount=1,
             )  # fmt: skip
+
+    def type(self, field, text):
+        """As if pasted, where the cursor is after a click. field: an expression of an input."""
+        self.click(field)
+        self.wait_for(f"document.activeElement === {field}")
+        self.call("Input.insertText", text=text)
+        self.wait_for(f"{field}.value.includes({json.dumps(text)})")
 
     def violations(self):
         """Serious ones of WCAG 2 A and AA, as axe-core finds them on the page that is shown.
@@ -170,6 +192,12 @@ class Chromium:
         self._process.wait(WITHIN_S)
         os.close(self._ask)
         os.close(self._answer)
+
+    def _seen(self):
+        """What a reader of a failure would look at first."""
+        held = self.script("document.activeElement.outerHTML.slice(0, 300)")
+        page = self.script("location.href + ' says ' + document.body.innerText.slice(0, 3000)")
+        return f"the cursor is in {held}; it complained of {self.complaints}; {page}"
 
     def _message(self):
         while b"\0" not in self._unread:

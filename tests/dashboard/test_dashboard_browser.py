@@ -132,8 +132,7 @@ def test_the_table_is_searched_filtered_and_follows_the_chart(chromium, address,
     chromium.click("[...document.querySelectorAll('.way label')].find("
                    "each => each.innerText === 'EC2 spot')")  # fmt: skip
     chromium.wait_for(f"{FIRST_ROW} !== {best!r}")
-    chromium.click("document.querySelector('#ranked-search')")
-    chromium.call("Input.insertText", text="ml.r")
+    chromium.type("document.querySelector('#ranked-search')", "ml.r")
     chromium.wait_for(f"{ROWS}.length > 3 && {ROWS}.every(e => e.innerText.includes('ml.r'))")
 
 
@@ -142,8 +141,7 @@ def test_what_cannot_be_asked_is_said_and_the_answer_stays(chromium, address, ru
     chromium.open(f"{address}runs/{runs['real']}/what-if")
     chromium.wait_for(f"!!{THUMB} && !!{FIRST_ROW}")
     before = chromium.script(VERDICT)
-    chromium.click("document.querySelector('#ask-slo')")
-    chromium.call("Input.insertText", text=" and fast")
+    chromium.type("document.querySelector('#ask-slo')", " and fast")
     chromium.wait_for("!!document.querySelector('.refusal')")
     assert chromium.script(VERDICT) == before
 
@@ -163,7 +161,6 @@ def test_a_knob_of_the_policy_changes_the_verdict_and_the_address(chromium, addr
     chromium.look(1280, 1200)
     chromium.open(f"{address}runs/{runs['real']}/scaling?rate_rps=240&kind=fixed&replicas=4")
     chromium.wait_for(f"{THERE} && {DRAWN} && {VERDICT}.startsWith('A fixed fleet of 4')")
-    chromium.click("document.querySelector('#fleet-replicas')")
-    chromium.call("Input.insertText", text="6")
+    chromium.type("document.querySelector('#fleet-replicas')", "6")
     chromium.wait_for(f"{VERDICT}.startsWith('A fixed fleet of 46')")
     chromium.wait_for("location.search === '?rate_rps=240&kind=fixed&replicas=46'")

@@ -53,9 +53,8 @@ def measured(tmp_path):
         yield server.base_url
 
 
-def typed(chromium, field, text):
-    chromium.click(f"document.querySelector('#new-{field}')")
-    chromium.call("Input.insertText", text=text)
+def field(name):
+    return f"document.querySelector('#new-{name}')"
 
 
 def test_a_run_is_started_from_the_form_watched_stopped_and_deleted(
@@ -67,9 +66,9 @@ def test_a_run_is_started_from_the_form_watched_stopped_and_deleted(
     chromium.look(1280, 900)
     chromium.open(f"{served}new?kind=url&measure_s=30")
     chromium.wait_for("!!document.querySelector('#new-start')")
-    typed(chromium, "where", measured)
-    typed(chromium, "traffic", "5 cows")
-    typed(chromium, "payloads", str(payload))
+    chromium.type(field("where"), measured)
+    chromium.type(field("traffic"), "5 cows")
+    chromium.type(field("payloads"), str(payload))
     command = "document.querySelector('#new-command').innerText"
     chromium.wait_for(f"{command}.includes('5 cows') && {command}.includes('one.json')")
     chromium.click("document.querySelector('#new-start')")

@@ -59,8 +59,7 @@ def test_a_search_leaves_what_it_names(chromium, address):
     chromium.look(390, 844, dark=True)
     chromium.open(f"{address}prices")
     chromium.wait_for(f"{ROWS}.length > 5")
-    chromium.click("document.querySelector('#prices-search')")
-    chromium.call("Input.insertText", text="g6f.large")
+    chromium.type("document.querySelector('#prices-search')", "g6f.large")
     chromium.wait_for(f"location.search === '?search=g6f.large' && {ROWS}.length < 5")
     names = chromium.script(f"[...{ROWS}].map(each => each.innerText.trim())")
     assert names
@@ -74,6 +73,7 @@ def test_a_report_fits_its_paper_and_a_telephone(chromium, recommendation, tmp_p
     chromium.look(PAPER_PX, 1000)
     chromium.call("Emulation.setEmulatedMedia", media="print")
     chromium.open(file.as_uri())
+    chromium.wait_for("document.readyState === 'complete'")
     chromium.wait_for("document.querySelectorAll('.main-svg').length >= 2")
     assert chromium.script("document.documentElement.scrollWidth") <= PAPER_PX
     right = chromium.script(
