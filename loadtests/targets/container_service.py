@@ -60,6 +60,7 @@ class PodmanService:
                 stdout=log,
                 stderr=log,
                 env=os.environ | entry.token,
+                cwd=folder,  # where a container's monitor notes that it was out of memory
                 start_new_session=True,  # Ctrl-C is for us: its containers are to be removed first
             )
         self._given_up_s = time.perf_counter() + STARTED_WITHIN_S

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -217,6 +218,7 @@ def test_a_first_process_that_passes_the_memory_limit_is_seen(make, eventually):
         assert eventually(lambda: target._container.exit() is not None)
         with pytest.raises(TargetDied, match=r"it was killed at its memory limit of 0\.125 GiB"):
             target.check()
+    assert not Path("oom").exists()  # left by the container's monitor where its service was begun
 
 
 @pytest.mark.alone  # the kernel counts what it kills for want of memory for the whole machine
