@@ -1,4 +1,4 @@
-"""Savings plans: a rate that the user has, for no public table holds it."""
+"""Savings plans: at the rate that the user says they have."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ DESCRIBED = (
     *("t3.medium", "mac1.metal", "m5.metal"),
 )
 OFFER = "/offers/v1.0/aws/AmazonSageMaker/20260920025606/us-east-1/index.json"
+ELB_OFFER = "/offers/v1.0/aws/AWSELB/20260920025606/us-east-1/index.json"
 EC2_OFFER = "/offers/v1.0/aws/AmazonEC2/20260920025606/us-east-1/index.json"
 
 
@@ -35,7 +36,8 @@ def listed(*names):
 
 
 def everything_listed():
-    return listed("sagemaker_ml_instance", "sagemaker_serverless", "sagemaker_storage_data", "ec2")
+    of_sagemaker = ("sagemaker_ml_instance", "sagemaker_serverless", "sagemaker_storage_data")
+    return listed(*of_sagemaker, "ec2", "elb")
 
 
 def offer_of(items, published="2026-11-20"):
@@ -68,7 +70,8 @@ class PriceServer:
 
     def serve_offers(self):
         """The offer files of us-east-1, of the items listed now."""
-        for service, path in (("AmazonSageMaker", OFFER), ("AmazonEC2", EC2_OFFER)):
+        offers = {"AmazonSageMaker": OFFER, "AmazonEC2": EC2_OFFER, "AWSELB": ELB_OFFER}
+        for service, path in offers.items():
             index = {"regions": {"us-east-1": {"currentVersionUrl": path}}}
             items = [item for item in self.items if item["serviceCode"] == service]
             self.serve(f"/offers/v1.0/aws/{service}/current/region_index.json", index)

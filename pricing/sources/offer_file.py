@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ijson
 
 from pricing.errors import BadOffer
-from pricing.sources.products import EC2, SAGEMAKER, Product, is_priced, prices_in
+from pricing.sources.products import EC2, ELB, SAGEMAKER, Product, is_priced, prices_in
 from pricing.sources.seen import Seen
 from pricing.sources.web import CHUNK_BYTES, Web
 
@@ -31,7 +31,7 @@ __all__ = ["OFFER_URL", "OfferFile"]
 
 OFFER_URL: Final = "https://pricing.us-east-1.amazonaws.com"
 _AGAIN: Final = "run the same command again; if it stays, the file is bad where it is published"
-_NAMES: Final = {SAGEMAKER: "offer-file", EC2: "ec2-offer-file"}
+_NAMES: Final = {SAGEMAKER: "offer-file", EC2: "ec2-offer-file", ELB: "elb-offer-file"}
 
 
 class OfferFile:

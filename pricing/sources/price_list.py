@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from pricing.sources.aws import PRICING_REGION, Aws, faults_named
-from pricing.sources.products import EC2, SAGEMAKER, Product, prices_in
+from pricing.sources.products import EC2, ELB, SAGEMAKER, Product, prices_in
 from pricing.sources.seen import Refused, Seen
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _ASKED: Final = (
             "marketoption": "OnDemand",
         },
     ),
+    (ELB, {"productFamily": "Load Balancer-Application"}),
 )
 
 

@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import date
 
-__all__ = ["EC2", "SAGEMAKER", "Product", "is_priced", "prices_in"]
+__all__ = ["EC2", "ELB", "SAGEMAKER", "Product", "is_priced", "prices_in"]
 
 SAGEMAKER: Final = "AmazonSageMaker"
 EC2: Final = "AmazonEC2"
+ELB: Final = "AWSELB"
 
 HOSTING: Final = "Hosting"
 # Asynchronous inference and batch transform cost what hosting costs: the book has one price.
@@ -53,6 +54,7 @@ _PLAIN_EC2: Final = {
 _UNITS: Final = {
     "hour": frozenset({"hrs", "hours", "hour"}),
     "second": frozenset({"seconds", "second"}),
+    "LCU-hour": frozenset({"lcu-hrs", "lcu-hours", "lcu-hour"}),
     "GB": frozenset({"gb"}),
     "GB-month": frozenset({"gb-mo", "gb-month"}),
 }
@@ -62,6 +64,8 @@ _SERVERLESS: Final = re.compile(r"(?:^|-)ServerlessInf:Mem-(\d+)GB$")
 _DATA: Final = re.compile(r"(?:^|-)Hst:Data-Bytes-(In|Out)$")
 # Endpoints have gp2 volumes only; the list has gp3 ones of notebooks and Studio too.
 _STORAGE: Final = re.compile(r"(?:^|-)Host:VolumeUsage\.gp2$")
+# Not of Outposts, trust stores and capacity reserved ahead, which have prefixes of their own.
+_LOAD_BALANCER: Final = re.compile(r"(?:(?:EU|[A-Z]{3}\d)-)?(LoadBalancer|LCU)Usage$")
 _SUFFIX: Final = re.compile(r"-[a-z-]+$", re.IGNORECASE)
 
 
@@ -136,8 +140,9 @@ def _inference(attributes: Mapping[str, str], region: str) -> tuple[Priced | Non
         return None, ""
     if attributes.get("locationType", "AWS Region") != "AWS Region":
         return None, ""
-    if attributes.get("servicecode") == EC2:
-        return _ec2(attributes), ""
+    of_another_service = _OTHER_SERVICES.get(attributes.get("servicecode", ""))
+    if of_another_service is not None:
+        return of_another_service(attributes), ""
     component = attributes.get("component", "")
     if component:
         return _hosting(attributes, component), component
@@ -153,6 +158,19 @@ def _ec2(attributes: Mapping[str, str]) -> Hourly | None:
     if not attributes.get("usagetype", "").endswith(f"BoxUsage:{instance}"):
         return None
     return Hourly(instance, Platform.EC2)
+
+
+def _load_balancer(attributes: Mapping[str, str]) -> UnitItem | None:
+    """Of an application load balancer; network and gateway ones have the same usage types."""
+    if attributes.get("operation") != "LoadBalancing:Application":
+        return None
+    usage = _LOAD_BALANCER.match(attributes.get("usagetype", ""))
+    if usage is None:
+        return None
+    return UnitItem.LOAD_BALANCER if usage[1] != "LCU" else UnitItem.LOAD_BALANCER_CAPACITY
+
+
+_OTHER_SERVICES: Final = {EC2: _ec2, ELB: _load_balancer}
 
 
 def _hosting(attributes: Mapping[str, str], component: str) -> Hourly | None:

@@ -22,7 +22,7 @@ from pricing.sources.aws import Aws
 from pricing.sources.instance_types import InstanceTypes
 from pricing.sources.offer_file import OFFER_URL, OfferFile
 from pricing.sources.price_list import PriceList
-from pricing.sources.products import EC2, SAGEMAKER
+from pricing.sources.products import EC2, ELB, SAGEMAKER
 from pricing.sources.spot_advisor import SPOT_ADVISOR_URL, SpotAdvisor
 from pricing.sources.spot_history import SpotHistory
 from recommender.cli.places import books_folder, cache_folder
@@ -44,8 +44,8 @@ __all__ = ["refresh_command"]
 
 # Those with list prices come first: a region that they do not know is a slip.
 WITH_ACCOUNT: Final = ("price-list", "instance-types", "spot-history", "spot-advisor")
-WITHOUT: Final = ("offer-file", "ec2-offer-file", "spot-advisor")
-SOURCES: Final = ("price-list", "offer-file", "ec2-offer-file", *WITH_ACCOUNT[1:])
+WITHOUT: Final = ("offer-file", "elb-offer-file", "ec2-offer-file", "spot-advisor")
+SOURCES: Final = ("price-list", *WITHOUT[:-1], *WITH_ACCOUNT[1:])
 SHOWN: Final = 8
 STOPPED: Final = 130
 COUNTED: Final = ("seen", "taken", "moved", "followed", "advised", "older", "quarantined")
@@ -86,8 +86,8 @@ def refresh_command(**given: Any) -> None:  # noqa: ANN401 - what click parsed
     (instance-types), what spot costs now (spot-history) and Spot Advisor; they need the rights
     pricing:GetProducts, ec2:DescribeSpotPriceHistory and ec2:DescribeInstanceTypes. Without
     credentials it reads the public offer files (offer-file is SageMaker's, 4 MB a region;
-    ec2-offer-file is EC2's, some 400 MB) and Spot Advisor. Endpoints are set in boto3's ways
-    (AWS_ENDPOINT_URL_PRICING, AWS_ENDPOINT_URL_EC2).
+    elb-offer-file is that of load balancers; ec2-offer-file is EC2's, some 400 MB) and Spot
+    Advisor. Endpoints are set in boto3's ways (AWS_ENDPOINT_URL_PRICING, AWS_ENDPOINT_URL_EC2).
 
     The new book is written whole or not at all; until then, and after any fault, the book in force
     stays in force. A refresh that stopped goes on where it was. A row that was not refreshed is
@@ -160,6 +160,7 @@ def _source(name: str, given: dict[str, Any], aws: Aws) -> PriceSource:
     makers: dict[str, Callable[[], PriceSource]] = {
         "price-list": lambda: PriceList(aws),
         "offer-file": lambda: OfferFile(SAGEMAKER, offers),
+        "elb-offer-file": lambda: OfferFile(ELB, offers),
         "ec2-offer-file": lambda: OfferFile(EC2, offers),
         "instance-types": lambda: InstanceTypes(aws),
         "spot-history": lambda: SpotHistory(aws),

@@ -126,7 +126,7 @@ def test_with_an_account_it_is_asked_page_by_page(refresh, account, shelf):
     document = json.loads(
         told(refresh(*FROM_ACCOUNT, "--json", "--quiet")).partition("\nwritten")[0]
     )
-    assert document["regions"][0]["taken"] == 18
+    assert document["regions"][0]["taken"] == 20
     assert [row["what"] for row in document["quarantined"]] == ["m5.large spot"]
     book = shelf.book(document["book"])
     spot = book.offer("g5.xlarge", "us-east-1", Platform.EC2, Purchase.SPOT)

@@ -31,7 +31,7 @@ def listed(price_list, region="us-east-1"):
 
 def test_every_page_of_every_question_is_read(price_list, account):
     seen = listed(price_list)
-    assert len(seen.prices) == 17
+    assert len(seen.prices) == 19
     assert {price.what for price in seen.prices} >= {
         Hourly("m5.xlarge", Platform.SAGEMAKER),
         Hourly("g5.xlarge", Platform.EC2),
@@ -49,7 +49,7 @@ def test_a_region_is_asked_for_by_its_code(price_list):
 def test_throttling_is_waited_out(price_list, account):
     account.faults.extend([None] * 10)
     account.faults.append((400, "ThrottlingException"))
-    assert len(listed(price_list).prices) == 17
+    assert len(listed(price_list).prices) == 19
     assert not account.faults
 
 
@@ -76,7 +76,7 @@ def test_what_aws_says_becomes_a_message_and_advice(
 def test_an_item_that_cannot_be_read_is_told_and_the_rest_is_used(price_list, account):
     account.items = ['{"product": {}}', "not JSON", *account.items]
     seen = listed(price_list)
-    assert len(seen.prices) == 17
+    assert len(seen.prices) == 19
     told = [refused.reason for refused in seen.refused]
     assert any("KeyError 'sku'" in reason for reason in told)
     assert any("not JSON" in reason for reason in told)

@@ -78,6 +78,8 @@ def test_the_fixtures_hold_these_prices_of_inference_and_no_other():
         "endpoint-storage": Decimal("0.14"),
         "data-in": Decimal("0.016"),
         "data-out": Decimal("0.016"),
+        "load-balancer": Decimal("0.0225"),
+        "load-balancer-capacity": Decimal("0.008"),
     }
     assert refused == ()
 
@@ -282,13 +284,28 @@ def test_data_goes_in_and_out():
     }
 
 
+def test_an_application_load_balancer_is_told_from_all_others():
+    """Of network and classic ones, of Outposts, trust stores and reserved capacity."""
+    prices, refused = read(listed("elb"))
+    assert {price.what: price.usd for price in prices} == {
+        UnitItem.LOAD_BALANCER: Decimal("0.0225"),
+        UnitItem.LOAD_BALANCER_CAPACITY: Decimal("0.008"),
+    }
+    assert refused == ()
+
+
+def test_the_prefix_of_a_region_is_no_other_load_balancer():
+    ((price,), _) = read(listed("elb"), "eu-west-1")
+    assert (price.what, price.usd) == (UnitItem.LOAD_BALANCER, Decimal("0.0252"))
+
+
 LISTED = everything_listed()
 
 
-@given(order=st.permutations(LISTED))
+@given(order=st.permutations(range(len(LISTED))))
 def test_order_of_the_list_changes_no_price(order):
     as_listed = read(LISTED)
-    as_drawn = read(order)
+    as_drawn = read([LISTED[place] for place in order])
     assert set(as_drawn[0]) == set(as_listed[0])
     assert as_drawn[1] == as_listed[1]
 

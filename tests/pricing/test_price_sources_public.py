@@ -11,7 +11,7 @@ from price_servers import DATA, EC2_OFFER, OFFER, offer_of
 
 from pricing.errors import BadOffer, SourceUnavailable
 from pricing.sources.offer_file import OfferFile, _Reading
-from pricing.sources.products import EC2, SAGEMAKER, prices_in
+from pricing.sources.products import EC2, ELB, SAGEMAKER, prices_in
 from pricing.sources.spot_advisor import SpotAdvisor
 
 INDEX = "/offers/v1.0/aws/AmazonSageMaker/current/region_index.json"
@@ -47,6 +47,12 @@ def test_the_offer_file_as_it_was_published_is_read(published):
 def test_ec2_is_read_from_its_own_file(published):
     assert {str(price.what) for price in read(published, EC2).prices} == {
         *("g5.xlarge on-demand", "p5.4xlarge on-demand")
+    }
+
+
+def test_load_balancers_are_read_from_their_own_file(published):
+    assert {str(price.what) for price in read(published, ELB).prices} == {
+        *("load-balancer", "load-balancer-capacity")
     }
 
 
