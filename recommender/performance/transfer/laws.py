@@ -2,11 +2,16 @@
 
 Language model, one stream on n cores (an additive roofline, as on GPUs):
 
-    t = tau n + B / (b n / (1 + n/n_b)) + [prefill] B T / (f n / (1 + n/n_f))
+    t = tau n + B / (b n / (1 + n/n_b)) + [prefill] T (B / n + B^(2/3) / n_f) / f
 
-B: bytes of the weights; T: tokens of the prompt; b and f: bandwidth and arithmetic of one core
-before they saturate at n_b and n_f cores; tau n: what all the cores spend on waiting for each
-other, which is why small models get slower on large machines.
+B: bytes of the weights, in GB; T: tokens of the prompt; b, f: bandwidth and arithmetic of one
+core; bandwidth saturates at n_b cores; tau n: what all the cores spend on waiting for each other,
+which is why small models get slower on large machines.
+
+Of arithmetic, cores share multiplying by the weights, but not what is done to the activations
+between two multiplications. Weights go with layers times width squared and activations with
+layers times width; models grow in both alike, so activations go with B^(2/3). A model of 1 GB
+spends as long on either with n_f cores, a larger one with more.
 
 Web server, n cores, pages of B bytes:
 
@@ -55,6 +60,8 @@ _STEP = 0.05
 # What a request costs in bytes is the program's doing, whatever the processor; and its curve is
 # the bytes' curve unless the data insist.
 _OF_THE_PROGRAM, _ONE_CURVE = 20.0, 5.0
+# Activations of a model, by the bytes of its weights (see above).
+_ACTIVATIONS = 2 / 3
 # Handing a pass from layer to layer: some hundred barriers of a microsecond. Large models hide it,
 # so where no small one was measured it is as expected.
 _HANDOVER_S, _HANDOVER_PULL = 5e-4, 10.0
@@ -174,9 +181,10 @@ class LlmLaw:
         n, lineage = m.cores[at], m.lineage[at]
         moved = np.exp(m.log_speed(bandwidth, memory_trend, memory_own, at))
         moved = moved * n / (1 + n / np.exp(near[lineage]))
-        done = np.exp(m.log_speed(arithmetic, compute_trend, compute_own, at))
-        done = done * n / (1 + n / np.exp(far[lineage]))
-        work = np.where(asked.prefill, asked.bytes_ratio * asked.tokens / done, 0.0)
+        speed = np.exp(m.log_speed(arithmetic, compute_trend, compute_own, at))
+        between = asked.bytes_ratio**_ACTIVATIONS / np.exp(far[lineage])
+        work = asked.tokens * (asked.bytes_ratio / n + between) / speed
+        work = np.where(asked.prefill, work, 0.0)
         others = np.maximum(n - 1, 0.0)
         waiting = others * (np.exp(tau[lineage]) + np.exp(handover[lineage]) / n)
         return waiting, asked.bytes_ratio / moved + work
