@@ -1,8 +1,7 @@
 // What happens in the browser alone. Nothing here decides or computes a figure.
 (function () {
   "use strict";
-  var keep = function () { return window.dash_clientside.no_update; };
-  var api = function (grid) { return window.dash_ag_grid && dash_ag_grid.getApi(grid); };
+  var keep = window.recommender.keep, follow = window.recommender.follow;
 
   // dcc.Upload leaves its input without a name.
   new MutationObserver(function () {
@@ -21,16 +20,7 @@
     closed.forEach(function (each) { each.open = false; });
   });
 
-  window.dash_clientside = window.dash_clientside || {};
-  // The address follows the question, so that it can be copied; nothing is loaded anew.
-  var follow = function (question, page) {
-    var path = "/runs/" + encodeURIComponent(question[0]) + page;
-    var query = question[1] ? "?" + question[1] : "";
-    if (window.location.pathname === path && window.location.search !== query) {
-      window.history.replaceState(window.history.state, "", path + query);
-    }
-    return window.location.origin + path + query;
-  };
+  var run_of = function (question) { return "/runs/" + encodeURIComponent(question[0]); };
   window.dash_clientside.recommender = {
     announce: function (title) {
       if (title) { document.title = title; }
@@ -49,12 +39,12 @@
       return [{ ids: [id] }, { rowId: id, rowPosition: "middle" }];
     },
     search: function (text) {
-      var grid = api("ranked");
+      var grid = window.recommender.grid("ranked");
       if (grid) { grid.setGridOption("quickFilterText", text || ""); }
       return keep();
     },
     ways: function (chosen) {
-      var grid = api("ranked");
+      var grid = window.recommender.grid("ranked");
       if (!grid) { return keep(); }
       var conditions = chosen.map(function (name) {
         return { filterType: "text", type: "equals", filter: name };
@@ -67,7 +57,7 @@
       return keep();
     },
     columns: function (chosen) {
-      var grid = api("ranked");
+      var grid = window.recommender.grid("ranked");
       if (!grid) { return keep(); }
       var names = grid.getColumns().map(function (column) { return column.getColId(); });
       var isChosen = function (name) { return chosen.indexOf(name) >= 0; };
@@ -77,10 +67,10 @@
     },
     as_csv: function (clicks) { return Boolean(clicks); },
     follow: function (question) {
-      var path = "/runs/" + encodeURIComponent(question[0]);
+      var path = run_of(question);
       var query = question[1] ? "?" + question[1] : "";
-      return [follow(question, "/what-if"), path + "/export" + query, path + "/scaling" + query];
+      return [follow(path + "/what-if", question[1]), path + "/export" + query, path + "/scaling" + query];
     },
-    follow_fleet: function (question) { return follow(question, "/scaling"); },
+    follow_fleet: function (question) { return follow(run_of(question) + "/scaling", question[1]); },
   };
 })();

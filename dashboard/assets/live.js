@@ -1,14 +1,13 @@
 // What a page of a run does in the browser alone. Nothing here decides or computes a figure.
 (function () {
   "use strict";
-  var keep = function () { return window.dash_clientside.no_update; };
+  var keep = window.recommender.keep;
   var values = function (options) {
     return options.reduce(function (found, group) {
       return found.concat(group.items.map(function (each) { return each.value; }));
     }, []);
   };
 
-  window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.live = {
     // A row that was clicked; or the first run there is, once there is one.
     look_at: function (clicks, options, chosen) {

@@ -1,10 +1,9 @@
 // The form of a new run, as far as it is the browser's alone.
 (function () {
   "use strict";
-  var keep = function () { return window.dash_clientside.no_update; };
+  var keep = window.recommender.keep;
   var MOST = 3900000; // letters of one request, of which the server takes 4 MiB
 
-  window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.new_run = {
     send: function (contents, names) {
       if (!contents) { return [keep(), keep()]; }
@@ -22,18 +21,12 @@
       if (done === "delete" && isItsPage) { window.location.assign("/runs"); }
       return keep();
     },
-    // The address follows the form, so that it can be copied; nothing is loaded anew. A plan is
-    // too long for one: of a load test it says only which run the plan is of, if of any.
+    // A plan is too long for an address: of a load test it says only which run the plan is of,
+    // if of any.
     follow: function (query, kind) {
-      var here = window.location;
-      var search = query ? "?" + query : "";
-      if (kind === "loadtest") {
-        search = here.search.indexOf("?from=") === 0 ? here.search : "?tab=loadtest";
-      }
-      if (here.pathname === "/new" && here.search !== search) {
-        window.history.replaceState(window.history.state, "", "/new" + search);
-      }
-      return here.origin + "/new" + search;
+      var asked = window.location.search.slice(1);
+      var plan = asked.indexOf("from=") === 0 ? asked : "tab=loadtest";
+      return window.recommender.follow("/new", kind === "loadtest" ? plan : query);
     },
   };
 })();

@@ -1,8 +1,6 @@
 // The tables of prices. Figures come from the server; here they are only spelled.
 (function () {
   "use strict";
-  var keep = function () { return window.dash_clientside.no_update; };
-  var api = function (grid) { return window.dash_ag_grid && dash_ag_grid.getApi(grid); };
   var cells = window.dashAgGridComponentFunctions = window.dashAgGridComponentFunctions || {};
   var functions = window.dashAgGridFunctions = window.dashAgGridFunctions || {};
   var make = function () { return React.createElement.apply(React, arguments); };
@@ -73,23 +71,20 @@
     return rows;
   };
 
-  window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.prices = {
     show: function (columns) { return unpacked(columns); },
     deselect: function (opened) {
-      var grid = api("prices-grid");
+      var grid = window.recommender.grid("prices-grid");
       if (grid && !opened) { grid.deselectAll(); }
-      return keep();
+      return window.recommender.keep();
     },
-    // The address follows what is asked, so that it can be copied; nothing is loaded anew.
     follow: function (asked, row, tab, moves) {
       var parts = [asked, row, moves].filter(Boolean);
       if (tab !== "explore") { parts.unshift("tab=" + tab); }
-      var query = parts.length ? "?" + parts.join("&") : "";
-      if (window.location.pathname === "/prices" && window.location.search !== query) {
-        window.history.replaceState(window.history.state, "", "/prices" + query);
-      }
-      return [window.location.origin + "/prices" + query, "/prices/prices.csv" + (asked ? "?" + asked : "")];
+      return [
+        window.recommender.follow("/prices", parts.join("&")),
+        "/prices/prices.csv" + (asked ? "?" + asked : ""),
+      ];
     },
   };
 })();

@@ -8,14 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import fresh_browser
+from chromium import fresh_browser
+from served import served
 
 VERDICT = "document.querySelector('#page h1').innerText"
 THUMB = "document.querySelector('#ask-decades [role=slider]')"
@@ -50,18 +50,9 @@ TURN = """new Promise(done => {
 
 
 def main(visits):
-    with tempfile.TemporaryDirectory() as folder:
-        program = "from recommender.cli import main; main()"
-        command = [sys.executable, "-c", program, "dashboard", "--port", "0"]
-        environment = os.environ | {"PYTHONUNBUFFERED": "1", "RECOMMENDER_HOME": folder}
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        try:
-            address = server.stdout.readline().split()[1]
-            time.sleep(8)  # the demonstration is made ready meanwhile
-            timed(address, visits)
-        finally:
-            server.terminate()
-            server.wait(30)
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as address:
+        time.sleep(8)  # the demonstration is made ready meanwhile
+        timed(address, visits)
 
 
 def timed(address, visits):

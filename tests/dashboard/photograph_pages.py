@@ -7,21 +7,23 @@ from __future__ import annotations
 
 import argparse
 import base64
-import os
-import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import ENVIRONMENT, fresh_browser
+from chromium import fresh_browser
+from conftest import ENVIRONMENT
+from served import served
 from simulated_loadtest import keep_loadtest
 
 from dashboard.recorded import DEMO, Recorded
 from loadtests.environment import utc_now
 from pricing import load_book
+from recommender.kept_verdicts import keep_recommendation, keep_verdict
+from recommender.loadtest.building import build_report
+from recommender.loadtest.verdict import verdict
 from recommender.performance.speed_prior import SpeedPrior
 from recommender.rerank import Changes, rerank
 from recommender.store import RunStatus, open_store, this_process
@@ -42,7 +44,8 @@ def main(folder, only):
         pages = {
             name: path for name, path in filled(Path(home)).items() if not only or only in name
         }
-        with served(Path(home)) as address, fresh_browser() as browser:
+        store = str(Path(home, "store.sqlite3"))
+        with served(Path(home), "--store", store) as address, fresh_browser() as browser:
             for look, (width, dark) in LOOKS.items():
                 for name, path in pages.items():
                     browser.look(width, HEIGHT, dark=dark)
@@ -61,10 +64,12 @@ def filled(home):
     with open_store(home / "store.sqlite3", default_folder=home) as store:
         real = Recorded.read(DEMO).keep_in(store)
         found = rerank(store, real, Changes(), (load_book(), SpeedPrior.bundled()), utc_now())
-        store.add_recommendation(real.id, found.model_dump(mode="json"))
+        keep_recommendation(store, real.id, found)
         failed = store.create_run("quick", "a model", {}, {}, this_process())
         store.finish(failed.id, RunStatus.FAILED, error="the server did not start")
         load = keep_loadtest(store, ENVIRONMENT, leave=())
+        report = build_report(store, load, load_book())
+        keep_verdict(store, load.id, verdict(report))
         store.finish(load.id, RunStatus.FINISHED)
     return {
         "recommendation": "runs/demo",
@@ -81,23 +86,6 @@ def filled(home):
         "failed": f"runs/{failed.id}",
         "nowhere": "nowhere",
     }
-
-
-@contextmanager
-def served(home):
-    """A dashboard over the store there; yields its address."""
-    program = "from recommender.cli import main; main()"
-    command = [
-        sys.executable, "-c", program,
-        "dashboard", "--port", "0", "--store", str(home / "store.sqlite3"),
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "RECOMMENDER_HOME": str(home)}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    try:
-        yield server.stdout.readline().split()[1]
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def photograph(browser, address, file):

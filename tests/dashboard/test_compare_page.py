@@ -4,9 +4,10 @@ import json
 
 import pytest
 from asking import asker
+from shown import shown
 from simulated_loadtest import PLAN, keep_loadtest
 
-from dashboard.app import create_app, page_at
+from dashboard.app import create_app
 from dashboard.comparison import AskedPair, comparison_view
 from dashboard.data import DEMO_RUN, StoreRepository, WithDemo
 from dashboard.figures.comparison import forest, forest_figure
@@ -50,11 +51,6 @@ def variants(kept):
     return compare_runs(*(repository.side(each) for each in asked.references))
 
 
-def shown(repository, search=""):
-    page = page_at(repository, "/compare", search)
-    return json.dumps(page.content, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
-
-
 def turn(repository, query, turned, value=None):
     """What the page is told when one control is turned."""
     app = create_app(repository)
@@ -76,15 +72,15 @@ def money(repository, query):
 def test_with_fewer_than_two_runs_the_page_says_how_to_make_a_second(tmp_path, environment):
     with open_store(tmp_path / "store.sqlite3", default_folder=tmp_path) as store:
         repository = StoreRepository(store)
-        assert "There is no run yet" in shown(repository)
+        assert "There is no run yet" in shown(repository, "/compare")
         keep_loadtest(store, environment, PLAN | {"scenarios": PLAN["scenarios"][:1]},
                       leave=("capacity",))  # fmt: skip
-        assert "There is one run so far" in shown(repository)
-        assert "recommender quick --image mine:after" in shown(repository)
+        assert "There is one run so far" in shown(repository, "/compare")
+        assert "recommender quick --image mine:after" in shown(repository, "/compare")
 
 
 def test_variants_of_a_load_test_are_compared_with_the_verdict_first(repository, runs):
-    page = shown(repository, f"?a={runs['load']}&b={runs['load']}&x=1+vCPU&y=slower")
+    page = shown(repository, "/compare", f"?a={runs['load']}&b={runs['load']}&x=1+vCPU&y=slower")
     verdict = page.index("Worse after than before: capacity at ")
     parts = ("Differences", "Figure by figure", "In money", "The two runs", "How to read it")
     places = [page.index(f'"{part}"') for part in parts]
@@ -103,14 +99,16 @@ def test_the_newest_runs_of_a_kind_are_compared_unless_said_otherwise(repository
 
 
 def test_the_start_of_an_id_names_a_run_in_full(repository, runs):
-    page = shown(repository, f"?a={runs['one'][:-1]}&b={runs['other']}")
+    page = shown(repository, "/compare", f"?a={runs['one'][:-1]}&b={runs['other']}")
     assert f'"data": "{AskedPair(runs["one"], runs["other"]).query}"' in page
 
 
 def test_a_threshold_that_is_no_number_is_refused_in_words(repository, runs):
     with pytest.raises(BadRequest, match="no number of percent"):
         AskedPair.told_by(f"?a={runs['one']}&b={runs['other']}&threshold=much", repository.runs())
-    assert "at most 100 %" in shown(repository, f"?a={runs['one']}&b={runs['other']}&threshold=0")
+    assert "at most 100 %" in shown(
+        repository, "/compare", f"?a={runs['one']}&b={runs['other']}&threshold=0"
+    )
 
 
 def test_exchanged_the_page_says_the_opposite_and_the_address_follows(repository, runs):
@@ -137,14 +135,14 @@ def test_a_larger_threshold_is_in_the_address_and_the_verdict(repository, runs):
 
 
 def test_a_run_that_is_not_there_is_answered_in_words(repository, runs):
-    page = shown(repository, f"?a=q-nope&b={runs['one']}")
+    page = shown(repository, "/compare", f"?a=q-nope&b={runs['one']}")
     assert "These cannot be compared" in page
     assert "no run 'q-nope'" in page
 
 
 def test_the_demonstration_can_be_compared_with_a_run_of_the_users(repository, runs):
     asked = AskedPair(DEMO_RUN, runs["one"])
-    page = shown(repository, f"?{asked.query}")
+    page = shown(repository, "/compare", f"?{asked.query}")
     assert "capacity at the SLO" in page
     ranked = money(repository, asked.query)
     assert "a month" in ranked

@@ -1,12 +1,8 @@
 """The dashboard as served, in a real Chromium, over a real run and a simulated load test."""
 
-import os
-import re
-import signal
-import subprocess
-import sys
-
 import pytest
+from on_page import CHARTS, DRAWN, FIRST_ROW, ROWS, THERE, THUMB, VERDICT
+from served import served
 from simulated_loadtest import keep_loadtest
 
 from dashboard.recorded import DEMO, Recorded
@@ -18,15 +14,14 @@ from recommender.store import RunStatus, open_store, this_process
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-WITHIN_S = 60
-THERE = "!!document.querySelector('#page h1') && !document.querySelector('#page .loading')"
-VERDICT = "document.querySelector('#page h1').innerText"
-CHARTS = "[...document.querySelectorAll('.chart')]"
-DRAWN = f"{CHARTS}.every(each => each.querySelector('.main-svg'))"
-ROWS = "[...document.querySelectorAll('.ag-pinned-left-cols-container .ag-row')]"
-FIRST_ROW = f"({ROWS}.find(each => each.getAttribute('row-index') === '0') || {{}}).innerText"
 SELECTED = f"(({ROWS}.find(e => e.classList.contains('ag-row-selected')) || {{}}).innerText || '')"
-THUMB = "document.querySelector('#ask-decades [role=slider]')"
+CHOSEN = "document.querySelector('.look-choice input').value"
+RANKED = "dash_ag_grid.getApi('ranked').getDisplayedRowCount()"
+FITS = "document.documentElement.scrollWidth <= window.innerWidth"
+# A chart is drawn before it takes clicks.
+TAKES_CLICKS = (
+    "document.querySelector('.frontier .js-plotly-plot')._ev.listeners('plotly_click').length > 0"
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,27 +42,9 @@ def filled(tmp_path_factory, environment):
 
 @pytest.fixture(scope="module")
 def address(filled):
-    """Of the program as a user starts it; stopped by Ctrl-C."""
     folder, _ = filled
-    program = "from recommender.cli import main; main()"
-    command = [
-        sys.executable, "-c", program,
-        "dashboard", "--port", "0", "--store", str(folder / "store.sqlite3"),
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "RECOMMENDER_HOME": str(folder)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as server:
-        try:
-            said = server.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
-            assert found, said + server.stderr.read()
-            yield found[0]
-        finally:
-            server.send_signal(signal.SIGINT)
-            _, complained = server.communicate(timeout=WITHIN_S)
-    assert server.returncode == 0
-    assert complained == ""
+    with served(folder, "--store", str(folder / "store.sqlite3")) as found:
+        yield found
 
 
 @pytest.fixture
@@ -100,7 +77,8 @@ def test_every_page_fits_its_width_and_is_there_for_everybody(
     for path in pages:
         chromium.open(address + path)
         chromium.wait_for(f"location.href === '{address}{path}' && {THERE} && {DRAWN}")
-        assert chromium.script("document.documentElement.scrollWidth <= window.innerWidth"), path
+        chromium.wait_for(FITS)
+        assert chromium.script(FITS), path
         assert chromium.script("document.querySelectorAll('#page table b').length") == 0, path
         assert chromium.violations() == [], path
     paper = chromium.script("getComputedStyle(document.body).backgroundColor")
@@ -116,22 +94,21 @@ def test_light_and_dark_are_remembered(chromium, address):
         chromium.click("document.querySelector('.scheme')")
         chromium.wait_for(f"{scheme} === '{expected}'")
         chromium.open(f"{address}runs")
-        chromium.wait_for(f"location.pathname === '/runs' && {THERE}")
+        chromium.wait_for(f"location.pathname === '/runs' && {THERE} && {scheme} === '{expected}'")
         assert chromium.script(scheme) == expected
 
 
 def test_the_table_is_searched_filtered_and_follows_the_chart(chromium, address, runs):
     chromium.look(1280, 1200)
     chromium.open(f"{address}runs/{runs['real']}")
-    chromium.wait_for(f"{DRAWN} && {ROWS}.length > 5")
-    best = chromium.script(FIRST_ROW)
+    chromium.wait_for(f"{THERE} && {DRAWN} && {ROWS}.length > 5 && {TAKES_CLICKS}")
+    best, ranked = chromium.wait_for(FIRST_ROW), chromium.script(RANKED)
     chromium.click("[...document.querySelectorAll('.frontier .points path')].pop()")
-    chromium.wait_for(f"{SELECTED} && {SELECTED} !== {best!r}")
-    picked = chromium.script(SELECTED).removesuffix(" ★")
+    picked = chromium.wait_for(f"{SELECTED} !== {best!r} && {SELECTED}").removesuffix(" ★")
     chromium.wait_for(f"document.querySelector('#bill').innerText.startsWith('{picked}')")
     chromium.click("[...document.querySelectorAll('.way label')].find("
                    "each => each.innerText === 'EC2 spot')")  # fmt: skip
-    chromium.wait_for(f"{FIRST_ROW} !== {best!r}")
+    chromium.wait_for(f"{RANKED} < {ranked} && {FIRST_ROW} !== {best!r}")
     chromium.type("document.querySelector('#ranked-search')", "ml.r")
     chromium.wait_for(f"{ROWS}.length > 3 && {ROWS}.every(e => e.innerText.includes('ml.r'))")
 
@@ -139,21 +116,22 @@ def test_the_table_is_searched_filtered_and_follows_the_chart(chromium, address,
 def test_what_cannot_be_asked_is_said_and_the_answer_stays(chromium, address, runs):
     chromium.look(1280, 1200)
     chromium.open(f"{address}runs/{runs['real']}/what-if")
-    chromium.wait_for(f"!!{THUMB} && !!{FIRST_ROW}")
+    chromium.wait_for(f"{THERE} && !!{THUMB} && !!{FIRST_ROW}")
     before = chromium.script(VERDICT)
     chromium.type("document.querySelector('#ask-slo')", " and fast")
-    chromium.wait_for("!!document.querySelector('.refusal')")
+    chromium.wait_for(f"!!document.querySelector('.refusal') && {THERE}")
     assert chromium.script(VERDICT) == before
 
 
 def test_the_summary_of_a_load_test_leads_to_its_tests(chromium, address, runs):
     chromium.look(1280, 844)
     chromium.open(f"{address}runs/{runs['load']}")
-    chromium.wait_for(f"{CHARTS}.length === 14 && {DRAWN}")
+    chromium.wait_for(f"{THERE} && {CHARTS}.length === 14 && {DRAWN}")
     cut = f"{CHARTS}.some(e => e.querySelector('.main-svg').clientWidth > e.clientWidth + 1)"
+    chromium.wait_for(f"!{cut}")
     assert not chromium.script(cut)
     chromium.script("[...document.querySelectorAll('.summary a')].pop().click()")
-    chromium.wait_for("window.scrollY > 1000")
+    chromium.wait_for(f"window.scrollY > 1000 && {THERE}")
     assert chromium.script("document.querySelector('h1') !== null")
 
 
@@ -164,3 +142,29 @@ def test_a_knob_of_the_policy_changes_the_verdict_and_the_address(chromium, addr
     chromium.type("document.querySelector('#fleet-replicas')", "6")
     chromium.wait_for(f"{VERDICT}.startsWith('A fixed fleet of 46')")
     chromium.wait_for("location.search === '?rate_rps=240&kind=fixed&replicas=46'")
+
+
+def test_the_address_of_a_comparison_follows_what_was_picked(chromium, address, runs):
+    chromium.look(1280, 1200)
+    load = f"a={runs['load']}&b={runs['load']}"
+    chromium.open(f"{address}compare?{load}&x=1+vCPU&y=slower")
+    chromium.wait_for(f"{THERE} && {VERDICT}.startsWith('Worse')")
+    chromium.click("document.querySelector('#compare-swap')")
+    chromium.wait_for(f"{VERDICT}.startsWith('Better') && location.search.includes('x=slower')")
+    where = chromium.script("location.href")
+    assert where == f"{address}compare?{load}&x=slower&y=1+vCPU"
+    chromium.open(where)
+    chromium.wait_for(f"{THERE} && {VERDICT}.startsWith('Better')")
+
+
+def test_the_address_of_a_load_test_follows_the_run_that_is_looked_into(chromium, address, runs):
+    chromium.look(1280, 1200)
+    chromium.open(f"{address}runs/{runs['load']}")
+    chromium.wait_for(f"{THERE} && {DRAWN}")
+    assert chromium.script("location.search") == ""
+    chromium.click("[...document.querySelectorAll('[id*=look-at]')].pop()")
+    chromium.wait_for(f"location.search.startsWith('?run=') && {THERE}")
+    where = chromium.script("location.href")
+    chosen = chromium.wait_for(CHOSEN)
+    chromium.open(where)
+    chromium.wait_for(f"{THERE} && {CHOSEN} === {chosen!r}")

@@ -44,6 +44,14 @@ def test_what_is_not_needed_is_not_loaded(client):
     )
 
 
+def test_what_the_scripts_of_pages_have_in_common_comes_before_them(client):
+    own = [each for each in scripts_of(client) if each.startswith("/assets/")]
+    users = [each for each in own if b"window.recommender." in body_of(client, each)]
+    assert len(users) > 3
+    (common,) = [each for each in own if each.startswith("/assets/address.js")]
+    assert own.index(common) < min(own.index(each) for each in users)
+
+
 def test_scripts_stay_within_what_a_page_may_load(client):
     grid = "/_dash-component-suites/dash_ag_grid/async-community.js"
     bodies = [body_of(client, each) for each in (*scripts_of(client), PLOTLY_ADDRESS, grid)]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from dash import no_update
+from shown import shown, spelled
 from simulated_loadtest import PLAN, Bench, keep_loadtest
 
 from dashboard.app import page_at
@@ -65,9 +66,9 @@ def parts_of(component):
 
 def opened(repository, run_id):
     """What a browser holds after it opened the page: its store, the names of its parts."""
-    shown = parts_of(page_at(repository, f"runs/{run_id}").content)
-    names = [json.loads(key)["part"] for key in shown if '"live-part"' in key]
-    return shown, shown[json.dumps(LIVE)].data, names
+    parts = parts_of(page_at(repository, f"runs/{run_id}").content)
+    names = [json.loads(key)["part"] for key in parts if '"live-part"' in key]
+    return parts, parts[json.dumps(LIVE)].data, names
 
 
 def tick(repository, held, names):
@@ -78,16 +79,12 @@ def tick(repository, held, names):
     return ticked(repository, makers, held, names, 1)
 
 
-def text(content):
-    return json.dumps(content, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
-
-
 def test_a_tick_without_news_changes_the_progress_alone(store, repository, begun):
     run_id, *_ = begun
     _, held, names = opened(repository, run_id)
     store.report(run_id, "1 vCPU: open loop", 41.0)
     progress, parts, options, now, has_ended = tick(repository, held, names)
-    assert "1 vCPU: open loop" in text(progress)
+    assert "1 vCPU: open loop" in spelled(progress)
     assert parts == [no_update] * len(names)
     assert (options, now, has_ended) == ([no_update], no_update, False)
 
@@ -99,7 +96,7 @@ def test_what_is_finished_appears_and_the_rest_is_left_alone(repository, begun):
     _, parts, options, held, has_ended = tick(repository, held, names)
     changed = {name for name, part in zip(names, parts, strict=True) if part is not no_update}
     assert changed == {"head", "glance", "limits", "test 0"}
-    assert "holds" in text(parts[names.index("head")])
+    assert "holds" in spelled(parts[names.index("head")])
     assert [each["group"] for each in options[0]] == ["1 vCPU: capacity"]
     assert not has_ended
     second()
@@ -112,15 +109,15 @@ def test_what_is_finished_appears_and_the_rest_is_left_alone(repository, begun):
 def test_the_clock_stops_when_the_run_has_ended(store, repository, begun):
     run_id, first, _ = begun
     first()
-    shown, held, names = opened(repository, run_id)
-    assert not shown[json.dumps(CLOCK)].disabled
+    parts, held, names = opened(repository, run_id)
+    assert not parts[json.dumps(CLOCK)].disabled
     store.finish(run_id, RunStatus.STOPPED, "stopped by the user")
     progress, parts, _, _, has_ended = tick(repository, held, names)
     assert has_ended
-    assert "progress-said" not in text(progress)
-    assert "stopped by the user" in text(parts[names.index("head")])
-    shown, *_ = opened(repository, run_id)
-    assert shown[json.dumps(CLOCK)].disabled
+    assert "progress-said" not in spelled(progress)
+    assert "stopped by the user" in spelled(parts[names.index("head")])
+    parts, *_ = opened(repository, run_id)
+    assert parts[json.dumps(CLOCK)].disabled
 
 
 @pytest.mark.parametrize(
@@ -138,7 +135,7 @@ def test_a_run_without_a_measurement_says_so_and_has_a_place_for_the_first(
     run_id, *_ = begun
     if status is not None:
         store.finish(run_id, status, "it did not start")
-    page = text(page_at(repository, f"runs/{run_id}").content)
+    page = shown(repository, f"runs/{run_id}")
     assert said in page
     assert "Nothing has been measured yet." in page
     assert ("it did not start" in page) is (status is not None)
@@ -147,11 +144,11 @@ def test_a_run_without_a_measurement_says_so_and_has_a_place_for_the_first(
 def test_half_a_load_test_says_what_is_left(store, repository, begun):
     run_id, first, _ = begun
     first()
-    page = text(page_at(repository, f"runs/{run_id}").content)
+    page = shown(repository, f"runs/{run_id}")
     assert "So far: 1 vCPU holds" in page
     assert "its turn has not come yet" in page
     store.finish(run_id, RunStatus.STOPPED, "stopped by the user")
-    page = text(page_at(repository, f"runs/{run_id}").content)
+    page = shown(repository, f"runs/{run_id}")
     assert "So far" not in page
     assert "the run ended before it" in page
 
@@ -160,7 +157,7 @@ def test_where_every_run_is_invalid_nothing_is_concluded(store, environment, rep
     run = keep_loadtest(
         store, environment, GIVEN | {"scenarios": GIVEN["scenarios"][:1]}, invalid=("capacity",)
     )
-    page = text(page_at(repository, f"runs/{run.id}").content)
+    page = shown(repository, f"runs/{run.id}")
     assert "every run is INVALID" in page
     assert "a try that was INVALID" in page
     assert "holds" not in page
@@ -169,15 +166,15 @@ def test_where_every_run_is_invalid_nothing_is_concluded(store, environment, rep
 def test_an_unfinished_run_turns_into_its_recommendation(store, repository, recommendation):
     run = store.create_run("quick", "a container", {}, {}, this_process())
     store.report(run.id, "1 vCPU: closed loop", 20.0)
-    shown, held, names = opened(repository, run.id)
-    assert "No recommendation yet" in text(list(shown.values()))
+    parts, held, names = opened(repository, run.id)
+    assert "No recommendation yet" in spelled(list(parts.values()))
     document = recommendation.model_copy(update={"run": run.id}).model_dump(mode="json")
     store.add_recommendation(run.id, document)
     store.finish(run.id, RunStatus.FINISHED)
     progress, parts, _, _, has_ended = tick(repository, held, names)
     assert has_ended
-    assert "progress-said" not in text(progress)
-    assert "for $73.00 a month" in text(parts[names.index("head")])
+    assert "progress-said" not in spelled(progress)
+    assert "for $73.00 a month" in spelled(parts[names.index("head")])
     assert parts[names.index("measured")] in ([], no_update)
 
 
@@ -215,12 +212,12 @@ def test_where_nothing_was_told_there_is_no_share_of_it():
 
 @pytest.mark.parametrize("status", list(RunStatus))
 def test_only_a_run_under_way_has_progress(status):
-    is_shown = "progress-said" in text(progress_block(replace(RUN, status=status)))
+    is_shown = "progress-said" in spelled(progress_block(replace(RUN, status=status)))
     assert is_shown is (status in (RunStatus.CREATED, RunStatus.RUNNING))
 
 
 def test_words_of_a_process_cannot_become_markup():
     told = Progress("<b>x</b>", None, NOW)
     block = progress_block(replace(RUN, progress=told))
-    assert "dangerously" not in text(block)
-    assert "<b>x</b>" in text(block)  # as text: Dash makes no markup of it
+    assert "dangerously" not in spelled(block)
+    assert "<b>x</b>" in spelled(block)  # as text: Dash makes no markup of it

@@ -1,12 +1,10 @@
 """A run looked into: its course, its distribution, what it used, and what failed."""
 
-import json
-
 import numpy as np
 import pytest
+from shown import shown
 from simulated_loadtest import PLAN, from_zero, interrupted, keep_loadtest
 
-from dashboard.app import page_at
 from dashboard.data import StoreRepository
 from dashboard.figures.course import course, course_figure
 from dashboard.figures.distribution import distribution, distribution_figure
@@ -119,33 +117,30 @@ def test_a_machine_without_a_gpu_has_no_gap(store, environment):
 
 def test_nothing_watched_and_no_samples_are_told_apart(store, environment):
     run = keep_loadtest(store, environment, SMALL)
-    page = shown(store, f"runs/{run.id}")
+    page = shown(StoreRepository(store), f"runs/{run.id}")
     assert "nobody watched what the machine used" in page
     found, *_ = seen(store, environment)
     assert "kept no samples" in looked_into(found, None).no_errors
 
 
-def shown(store, path, search=""):
-    page = page_at(StoreRepository(store), path, search)
-    return json.dumps(page.content, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
-
-
 def test_the_address_names_the_run_that_is_looked_into(loadtests, tested):
     choices = choices_of(tested.report)
     key = choices[3].key
-    page = shown(loadtests, "runs/latest", f"?run={key.replace(' ', '+')}")
+    page = shown(StoreRepository(loadtests), "runs/latest", f"?run={key.replace(' ', '+')}")
     assert (
         f'"value": "{key}", "searchable"' in page.replace("'", '"') or f'"value": "{key}"' in page
     )
     assert "The run has no measurement" not in page
-    assert "The run has no measurement nowhere" in shown(loadtests, "runs/latest", "?run=nowhere")
+    assert "The run has no measurement nowhere" in shown(
+        StoreRepository(loadtests), "runs/latest", "?run=nowhere"
+    )
 
 
 def test_every_run_can_be_looked_into(loadtests, tested):
     choices = choices_of(tested.report)
     runs = [run for test in tested.report.tests for run in (*test.runs, *test.invalid)]
     assert len({each.key for each in choices}) == len(choices) == len(runs)
-    page = shown(loadtests, "runs/latest")
+    page = shown(StoreRepository(loadtests), "runs/latest")
     assert page.count('"type": "look-at"') == len(runs)
     with pytest.raises(BadRequest, match="no measurement 'x'"):
         StoreRepository(loadtests).outline(tested.report.run, "x")
@@ -181,9 +176,9 @@ def refuse(_):
 
 def test_a_page_seen_before_reads_no_sample(store, environment, monkeypatch):
     run = keep_loadtest(store, environment, SMALL, watched=True)
-    first = shown(store, f"runs/{run.id}")
+    first = shown(StoreRepository(store), f"runs/{run.id}")
     monkeypatch.setattr(Samples, "decode", refuse)
-    assert shown(store, f"runs/{run.id}") == first
+    assert shown(StoreRepository(store), f"runs/{run.id}") == first
 
 
 def test_answers_of_every_mode_are_what_they_were_when_they_are_read_again(

@@ -3,13 +3,8 @@
 Only how it stands is judged, never what it measures.
 """
 
-import os
-import re
-import signal
-import subprocess
-import sys
-
 import pytest
+from on_page import SETTLED, THERE
 
 from loadtests.demo_server import DemoServer
 from loadtests.demo_server.process import serving
@@ -18,32 +13,12 @@ from recommender.store import RunStatus, open_store
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-WITHIN_S = 60
 JOB = "document.querySelector('.job')"
-CHIP = f"({JOB} || document.body).querySelector('.chip').innerText"
+CHIP = f"{JOB}.querySelector('.chip').innerText"
 
 
 def button(label):
     return f"[...document.querySelectorAll('.job button')].find(e => e.innerText === '{label}')"
-
-
-@pytest.fixture
-def served():
-    """The program as a user starts it."""
-    program = "from recommender.cli import main; main()"
-    command = [sys.executable, "-c", program, "dashboard", "--port", "0"]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as server:
-        try:
-            said = server.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:\d+/", said)
-            assert found, said + server.stderr.read()
-            yield found[0]
-        finally:
-            server.send_signal(signal.SIGINT)
-            server.communicate(timeout=WITHIN_S)
 
 
 @pytest.fixture
@@ -58,14 +33,14 @@ def field(name):
 
 
 def test_a_run_is_started_from_the_form_watched_stopped_and_deleted(
-    chromium, served, tmp_path, measured, own_home
+    chromium, address, tmp_path, measured, own_home
 ):
     payload = tmp_path / "one.json"
     payload.write_text("{}")
     chromium.complaints.clear()
     chromium.look(1280, 900)
-    chromium.open(f"{served}new?kind=url&measure_s=30")
-    chromium.wait_for("!!document.querySelector('#new-start')")
+    chromium.open(f"{address}new?kind=url&measure_s=30")
+    chromium.wait_for(f"{THERE} && !!document.querySelector('#new-start')")
     chromium.type(field("where"), measured)
     chromium.type(field("traffic"), "5 cows")
     chromium.type(field("payloads"), str(payload))
@@ -73,19 +48,21 @@ def test_a_run_is_started_from_the_form_watched_stopped_and_deleted(
     chromium.wait_for(f"{command}.includes('5 cows') && {command}.includes('one.json')")
     chromium.click("document.querySelector('#new-start')")
     chromium.wait_for("document.querySelector('#new-said').innerText.includes('1 field')")
-    assert chromium.script("document.querySelector('#new-traffic-field').innerText").count("cows")
-    chromium.script("document.querySelector('#new-traffic').select()")
-    chromium.call("Input.insertText", text="5rps")
+    said = "document.querySelector('#new-traffic-field').innerText"
+    chromium.wait_for(f"{said}.includes('cows') && {SETTLED}")
+    assert chromium.script(said).count("cows")
+    chromium.retype(field("traffic"), "5rps")
     chromium.wait_for(f"{command}.includes('5rps') && !{command}.includes('cows')")
+    chromium.wait_for("location.search.includes('traffic=5rps')")
     chromium.click("document.querySelector('#new-start')")
-    chromium.wait_for("location.pathname.startsWith('/runs/q')")
+    chromium.wait_for(f"location.pathname.startsWith('/runs/q') && {THERE}")
 
     chromium.script("document.querySelector('.side-link[href=\"/runs\"]').click()")
     chromium.wait_for(f"location.pathname === '/runs' && !!{JOB}")
     chromium.wait_for(f"{CHIP} === 'running'")
     chromium.wait_for(f"{JOB}.querySelector('.progress-doing').innerText.length > 0")
     chromium.click(button("Stop"))
-    chromium.wait_for(f"{CHIP} === 'stopped'")
+    chromium.wait_for(f"{CHIP} === 'stopped' && {SETTLED}")
     with open_store(own_home / "data" / "store.sqlite3", default_folder=own_home) as store:
         (run,) = store.runs()
         assert run.status is RunStatus.STOPPED

@@ -5,6 +5,7 @@ import json
 
 import pytest
 from asking_patterns import ask
+from shown import shown
 
 from dashboard.app import create_app, page_at
 from dashboard.asked_plan import EXAMPLE
@@ -70,9 +71,8 @@ def uploaded(jobs, name="one.json", content=b"[1]"):
     return {"name": name, "path": str(jobs.keep_upload(name, content)), "bytes": len(content)}
 
 
-def shown(store, jobs, search=""):
-    page = page_at(StoreRepository(store), "/new", search, jobs)
-    return json.dumps(page.content.to_plotly_json(), default=lambda each: each.to_plotly_json())
+def form(store, jobs, search=""):
+    return shown(StoreRepository(store), "/new", search, jobs)
 
 
 def test_the_command_follows_what_is_typed(app, store):
@@ -193,15 +193,15 @@ def test_a_page_elsewhere_cannot_start_anything(app, store):
 
 
 def test_what_may_not_be_asked_is_not_offered(store, jobs, guests):
-    assert "open to other machines" not in shown(store, jobs)
-    assert "open to other machines" in shown(store, guests)
-    assert "only reads" in shown(store, None)
+    assert "open to other machines" not in form(store, jobs)
+    assert "open to other machines" in form(store, guests)
+    assert "only reads" in form(store, None)
 
 
 def test_an_address_fills_the_form_in(store, jobs):
-    filled = shown(store, jobs, "?kind=url&where=http://x&traffic=7rps&purchases=spot")
+    filled = form(store, jobs, "?kind=url&where=http://x&traffic=7rps&purchases=spot")
     assert "recommender quick --url http://x --traffic 7rps --purchase spot" in filled
-    with_command = shown(store, jobs, "?kind=command&where=rm")
+    with_command = form(store, jobs, "?kind=command&where=rm")
     assert "recommender quick --command ''" in with_command
     page = page_at(StoreRepository(store), "/new", "?uploads=/etc/passwd", jobs)
     assert "no address can" in str(page.content.to_plotly_json())
@@ -209,10 +209,10 @@ def test_an_address_fills_the_form_in(store, jobs):
 
 def test_a_run_is_asked_again(app, store, jobs):
     start(app, {("new-traffic", "value"): "7rps", ("new-zones", "value"): "2"})
-    filled = shown(store, jobs, f"?from={store.runs()[0].id}")
+    filled = form(store, jobs, f"?from={store.runs()[0].id}")
     assert "recommender quick --traffic 7rps --zones 2" in filled
     tried(app, {("new-plan", "value"): EXAMPLE}, "plan-start")
-    again = shown(store, jobs, "?from=latest")
+    again = form(store, jobs, "?from=latest")
     assert "instance_type: ml.c7i.large" in again
     assert '"value": "loadtest"' in again
 

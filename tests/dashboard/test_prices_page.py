@@ -8,8 +8,9 @@ import shutil
 
 import pytest
 from asking import asker, outputs_of
+from shown import shown
 
-from dashboard.app import create_app, page_at
+from dashboard.app import create_app
 from dashboard.components.price_controls import FILTERS, Control, turned
 from dashboard.data import StoreRepository
 from dashboard.figures.price_history import price_course, price_figure
@@ -74,11 +75,6 @@ def found(library, **asked):
     return asked_prices(library, PricesAsked(book=BUNDLED, **asked))
 
 
-def shown(repository, search=""):
-    page = page_at(repository, "/prices", search)
-    return json.dumps(page.content, default=lambda part: part.to_plotly_json(), ensure_ascii=False)
-
-
 def turn(repository, control, value, query=""):
     app = create_app(repository)
     output = next(each for each in app.callback_map if "prices-overview" in each)
@@ -107,20 +103,20 @@ def test_an_address_says_what_is_asked_and_nothing_else():
 def test_an_address_that_asks_for_what_there_is_not_says_so(repository, search):
     with pytest.raises(BadRequest):
         PricesAsked.told_by(search)
-    assert "This cannot be shown" in shown(repository, search)
+    assert "This cannot be shown" in shown(repository, "/prices", search)
 
 
 @pytest.mark.parametrize(
     ("search", "known"), [("?book=/etc", BUNDLED), ("?region=moon-1", "eu-west-1")]
 )
 def test_a_book_or_region_that_is_not_known_is_said_with_those_that_are(repository, search, known):
-    page = shown(repository, search)
+    page = shown(repository, "/prices", search)
     assert "This cannot be shown" in page
     assert known in page
 
 
 def test_the_page_begins_with_the_prices_of_the_newest_book(repository):
-    page = shown(repository)
+    page = shown(repository, "/prices")
     assert "prices in us-east-1; the cheapest machine is" in page
     assert "2999-01-01 (yours, in force)" in page
     assert "2999-01-02 (yours, not trusted)" in page
@@ -190,7 +186,7 @@ def test_what_has_no_price_says_why(library, repository):
     assert view.cards == ()
     assert [each.what for each in view.without] == ["ml.trn2.48xlarge"]
     assert "no hosting price seen" in view.without[0].reason
-    assert "no hosting price seen" in shown(repository, "?search=ml.trn2")
+    assert "no hosting price seen" in shown(repository, "/prices", "?search=ml.trn2")
 
 
 def test_a_machine_is_named_once_however_many_regions_have_no_price_of_it(library):
@@ -274,7 +270,7 @@ def test_selecting_a_row_opens_its_facts_and_an_address_opens_them_too(repositor
     assert by_hand["prices-facts"]["opened"] is True
     assert PricesAsked.told_by(by_hand["prices-row"]["data"]).row == LARGE
     assert ask([])["prices-facts"] == {"opened": False}
-    assert '"opened": true' in shown(repository, "?" + PricesAsked(row=LARGE).query)
+    assert '"opened": true' in shown(repository, "/prices", "?" + PricesAsked(row=LARGE).query)
 
 
 def test_the_file_holds_every_column_of_what_is_asked(repository, library):
@@ -352,7 +348,7 @@ def test_a_run_of_the_store_is_ranked_under_both_books_on_demand(repository):
 
 
 def test_the_only_book_has_nothing_to_be_compared_with(store):
-    page = shown(StoreRepository(store), "?tab=moved")
+    page = shown(StoreRepository(store), "/prices", "?tab=moved")
     assert "There is nothing to compare yet" in page
     assert "recommender prices refresh" in page
 

@@ -11,12 +11,13 @@ import pytest
 from asking import asker
 from hypothesis import given
 from hypothesis import strategies as st
+from shown import shown
 
-from dashboard.app import create_app, page_at
+from dashboard.app import create_app
 from dashboard.asked import Asked
 from dashboard.components import fleet_controls
 from dashboard.components.fleet_controls import CHEAPEST, VALUED, Knob, turned
-from dashboard.data import DEMO_RUN, StoreRepository, WithDemo
+from dashboard.data import DEMO_RUN
 from dashboard.figures.fleet_day import fleet_day_figure, fleet_rows
 from dashboard.fleet_views import way_lines
 from dashboard.scaling import KINDS, SHAPES, FleetAsked, FleetQuestion, FleetSettings, table_of
@@ -26,7 +27,6 @@ from recommender.errors import BadRequest
 from recommender.simulation.scaling_policy import FixedSize, StepScaling
 from recommender.simulation.traffic import TrafficTrace
 from recommender.simulation.traffic_files import read_traffic_file
-from recommender.store import open_store
 
 BEFORE = Asked(
     rate_rps=240.0, hours=None, slo="p95<100ms", region="us-east-1",
@@ -165,15 +165,6 @@ def test_a_table_is_summed_up_until_an_address_can_say_it(step_s, steps, step_mi
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("empty")
-    with open_store(folder / "store.sqlite3", default_folder=folder) as store:
-        repository = WithDemo(StoreRepository(store))
-        yield repository
-        repository.close()
-
-
-@pytest.fixture(scope="module")
 def app(demo):
     return create_app(demo)
 
@@ -185,12 +176,8 @@ def day(demo):
     return question.simulation(demo, asked).day(asked.policy, asked.machine)
 
 
+PAGE = "/runs/demo/scaling"
 QUERY = "rate_rps=240&kind=target&target=4000&most=9"
-
-
-def shown(repository, search):
-    page = page_at(repository, "/runs/demo/scaling", search)
-    return json.dumps(page.content, default=lambda part: part.to_plotly_json())
 
 
 GIVEN = {
@@ -238,8 +225,8 @@ def test_every_knob_changes_its_own_field_and_a_policy_knob_the_kind():
 
 
 def test_the_page_says_first_whether_the_policy_meets_the_objective(demo):
-    page = shown(demo, f"?{QUERY}")
-    verdict = "Target tracking at 4,000 invocations a minute, 1 to 9 \\u00d7 ml.c8g.medium, meets"
+    page = shown(demo, PAGE, f"?{QUERY}")
+    verdict = "Target tracking at 4,000 invocations a minute, 1 to 9 \u00d7 ml.c8g.medium, meets"
     assert verdict in page
     assert "A fixed fleet for the peak, ml.c7i.large" in page
     assert "put_scaling_policy(" in page
@@ -351,7 +338,7 @@ def test_all_ways_are_compared_on_demand_and_then_known(app, demo):
     assert "Break-even." in ways
     assert "The cheapest way found: " in json.dumps(answer["fleet-verdict"]["children"])
     assert answer["fleet-question"]["data"][1].endswith("&ways=yes")
-    again = shown(demo, f"?{query}")
+    again = shown(demo, PAGE, f"?{query}")
     assert "The cheapest way found: " in again
     assert "this policy" in again
 

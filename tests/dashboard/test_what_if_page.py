@@ -6,34 +6,20 @@ from dataclasses import replace
 
 import pytest
 from asking import asker
+from shown import shown
 
-from dashboard.app import create_app, page_at
+from dashboard.app import create_app
 from dashboard.asked import Asked
 from dashboard.components.controls import KIND_CHOICES, VALUED, Control, kinds_in, of_kinds, turned
-from dashboard.data import DEMO_RUN, StoreRepository, WithDemo
+from dashboard.data import DEMO_RUN
 from dashboard.figures.cost_curves import costs, costs_figure
 from dashboard.questions import Questioned
 from recommender.kinds import cheapest_of_each_kind, kind_of
-from recommender.store import open_store
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("empty")
-    with open_store(folder / "store.sqlite3", default_folder=folder) as store:
-        repository = WithDemo(StoreRepository(store))
-        yield repository
-        repository.close()
 
 
 @pytest.fixture(scope="module")
 def before(demo):
     return Questioned.of(demo, DEMO_RUN)
-
-
-def shown(repository, path, search=""):
-    page = page_at(repository, path, search)
-    return json.dumps(page.content, default=lambda part: part.to_plotly_json())
 
 
 def turn(repository, control, value=None, query="", **other):
