@@ -6,34 +6,33 @@ another person who opens it sees the same.
 
 from __future__ import annotations
 
-import base64
 import zlib
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qsl, urlencode
 
 from pydantic import ValidationError
 
+from dashboard.address import (
+    as_query,
+    given_in,
+    read_words,
+    refuse_unknown,
+    said_otherwise,
+    unpacked,
+)
 from recommender.demand import Constraints, Demand, TrafficFacts, slo_to_rank_by
 from recommender.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from _typeshed import DataclassInstance
+    from collections.abc import Mapping
 
 __all__ = [
     "HINT",
     "LONGEST_HOURS",
     "Asked",
-    "given_in",
-    "packed",
     "read_rate",
     "read_whole",
-    "refuse_unknown",
-    "said_otherwise",
     "traffic_of",
-    "unpacked",
 ]
 
 LONGEST_HOURS = 31 * 24
@@ -76,7 +75,7 @@ class Asked:
 
     def query(self, before: Asked) -> str:
         """Of an address, where this differs from `before`; the same for the same question."""
-        return urlencode(said_otherwise(self, before), safe=",")
+        return as_query(said_otherwise(self, before))
 
     def changed_by(self, query: str) -> Asked:
         """Raises BadRequest for what an address cannot say, or says wrongly."""
@@ -84,7 +83,7 @@ class Asked:
 
     def changed_to(self, given: Mapping[str, str]) -> Asked:
         """given: texts of an address, by name. Raises as `changed_by` does."""
-        refuse_unknown(given, _READ)
+        refuse_unknown(given, _READ, HINT)
         return replace(self, **{name: _READ[name](text) for name, text in given.items()})
 
     def demand(self, before: Demand) -> Demand:
@@ -142,50 +141,6 @@ def traffic_of(rate_rps: float, hours: tuple[int, ...] | None, arrivals_cv: floa
     )
 
 
-def said_otherwise(now: DataclassInstance, before: DataclassInstance) -> dict[str, str]:
-    """The fields that differ, as an address says them, by name."""
-    return {
-        each.name: _text(getattr(now, each.name))
-        for each in fields(now)
-        if getattr(now, each.name) != getattr(before, each.name)
-    }
-
-
-def given_in(query: str) -> dict[str, str]:
-    return dict(parse_qsl(query.removeprefix("?"), keep_blank_values=True))
-
-
-def refuse_unknown(given: Mapping[str, str], known: Iterable[str]) -> None:
-    unknown = sorted(set(given) - set(known))
-    if unknown:
-        raise BadRequest(f"the address asks for {unknown[0]!r}, which is nothing here", hint=HINT)
-
-
-def packed(text: str) -> str:
-    """For an address: short, and of letters alone."""
-    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
-
-
-def unpacked(letters: str, most: int) -> str:
-    """Raises ValueError, or zlib's error, for what nobody packed. most: characters of it."""
-    data = base64.b64decode(letters + "=" * (-len(letters) % 4), altchars=b"-_", validate=True)
-    return zlib.decompressobj().decompress(data, most).decode()
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - a field of a question
-    match value:
-        case None:
-            return ""
-        case float():
-            return f"{value:.12g}"
-        case (int(), *_):
-            return packed(",".join(map(str, value)))
-        case tuple():
-            return ",".join(value)
-        case _:
-            return str(value)
-
-
 def read_rate(text: str) -> float:
     try:
         return float(text)
@@ -214,17 +169,13 @@ def read_whole(text: str) -> int:
         raise BadRequest(f"{text!r} is no whole number", hint=HINT) from error
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
-
-
 _READ: Mapping[str, Any] = {
     "rate_rps": read_rate,
     "hours": _hours,
     "slo": str,
     "region": str,
-    "platforms": _words,
-    "purchases": _words,
+    "platforms": read_words,
+    "purchases": read_words,
     "headroom_percent": read_whole,
     "zones": read_whole,
     "book": str,

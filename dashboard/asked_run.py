@@ -9,10 +9,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
-from urllib.parse import urlencode
 
 import click
 
+from dashboard.address import as_query, said_otherwise
 from loadtests.errors import UsageError
 from loadtests.quantities import parse_rate_rps
 from pricing import PricingError
@@ -126,13 +126,8 @@ class QuickForm:
     @property
     def query(self) -> str:
         """Of an address that fills in the same, but for what no address brings."""
-        form = self.harmless
-        changed = {
-            each.name: _text(getattr(form, each.name))
-            for each in _FIELDS
-            if each.name not in _UNADDRESSED and getattr(form, each.name) != each.default
-        }
-        return urlencode(changed, safe=",/:")
+        said = said_otherwise(self.harmless, QuickForm())
+        return as_query({name: text for name, text in said.items() if name not in _UNADDRESSED})
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -271,10 +266,6 @@ def _typed(field: Field[Any], value: object) -> Any:  # noqa: ANN401 - text, or 
     if isinstance(field.default, tuple):
         return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
     return ("" if value is None else str(value).strip()) or field.default
-
-
-def _text(value: str | tuple[str, ...]) -> str:
-    return value if isinstance(value, str) else ",".join(value)
 
 
 def _apart(name: str, text: str) -> str | tuple[str, ...]:

@@ -16,6 +16,7 @@ from pricing import Library, Shelf
 from recommender.aggregates import outline_in, outline_kept
 from recommender.comparison import read_side
 from recommender.errors import StoreUnreadable
+from recommender.kept_verdicts import kept_verdicts
 from recommender.last_few import LastFew
 from recommender.loadtest.building import build_report
 from recommender.loadtest.kept import step_key
@@ -28,7 +29,7 @@ from recommender.stored_run import kept_measurements
 from recommender.what_if import WhatIf
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from loadtests.outline import Outline
@@ -62,6 +63,10 @@ class Repository(Protocol):
 
     def runs(self) -> tuple[Run, ...]:
         """The newest runs first, at most a hundred of them."""
+        ...
+
+    def verdicts(self, runs: Iterable[Run]) -> Mapping[str, str]:
+        """In a sentence, by id, of those runs that have ended and kept one. Opens no run."""
         ...
 
     def run(self, reference: str) -> Run:
@@ -134,27 +139,30 @@ class StoreRepository:
         self._what_if = WhatIf(store, self._prior)
         self._simulated = Simulated(self._what_if)
         self._sides: LastFew[Side] = LastFew(MOST_SIDES)
-        self._checked: LastFew[Recommendation] = LastFew(MOST_CHECKED)
+        self._checked: LastFew[Recommendation | None] = LastFew(MOST_CHECKED)
 
     def runs(self) -> tuple[Run, ...]:
         return self._store.runs(limit=NEWEST)
+
+    def verdicts(self, runs: Iterable[Run]) -> Mapping[str, str]:
+        return kept_verdicts(self._store, runs)
 
     def run(self, reference: str) -> Run:
         return self._store.run(reference)
 
     def recommendation(self, run_id: str) -> Recommendation | None:
-        stored = self._store.recommendation(run_id)
-        if stored is None:
-            return None
+        newest = self._store.newest_recommendation(run_id)
         try:
-            return self._checked.get(
-                (stored.id,), lambda: Recommendation.model_validate(stored.document)
-            )
+            return self._checked.get((run_id, newest), lambda: self._read(run_id))
         except ValidationError as error:
             raise StoreUnreadable(
                 _of_another_version(f"the recommendation of run {run_id}", error),
                 hint=f"rank the run again with this version: recommender rank {run_id}",
             ) from error
+
+    def _read(self, run_id: str) -> Recommendation | None:
+        stored = self._store.recommendation(run_id)
+        return None if stored is None else Recommendation.model_validate(stored.document)
 
     def finished_measurements(self, run_id: str) -> int:
         return self._store.count_measurements(run_id)
@@ -233,6 +241,9 @@ class WithDemo:
 
     def runs(self) -> tuple[Run, ...]:
         return self._own.runs()
+
+    def verdicts(self, runs: Iterable[Run]) -> Mapping[str, str]:
+        return self._own.verdicts(runs)
 
     def run(self, reference: str) -> Run:
         return self._demo.run if self._is_demo(reference) else self._own.run(reference)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from recommender.explain import probability_text as probability
 from recommender.explain import two_digits, usd
+from recommender.progress import took_text as took
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -39,8 +40,6 @@ INTERVAL = "80% interval"
 TO = " to "
 _SECOND_MS = 1000
 _THOUSAND = 1000
-_MINUTE_S = 60
-_HOUR_S = 3600
 _MONTH_DAYS, _YEAR_DAYS = 30, 365
 _TENTH = 0.1
 _TEN_THOUSANDTH = Decimal("0.0001")
@@ -126,14 +125,6 @@ def requests(value: float) -> str:
 
 def stamp(when: datetime) -> str:
     return f"{when:%Y-%m-%d %H:%M} UTC"
-
-
-def took(seconds: float) -> str:
-    if seconds < 2 * _MINUTE_S:
-        return f"{seconds:.0f} s"
-    if seconds < _HOUR_S:
-        return f"{seconds // _MINUTE_S:.0f} min {seconds % _MINUTE_S:.0f} s"
-    return f"{seconds // _HOUR_S:.0f} h {seconds % _HOUR_S // _MINUTE_S:.0f} min"
 
 
 def usd_tick(value: float) -> str:

@@ -55,7 +55,6 @@ STANDS = {
     RunStatus.STOPPED: "It was stopped before every test was done; what was measured is kept.",
     RunStatus.INTERRUPTED: "Its process is gone; what it had finished measuring is kept.",
 }
-UNDER_WAY = (RunStatus.CREATED, RunStatus.RUNNING)
 QUANTILES = (0.5, 0.95, 0.99)
 SCORES = {"capacity": "Capacity, req/s", "throughput": "Throughput, req/s", "latency": "p95, ms"}
 NONE = "–"  # noqa: RUF001 - in a table, of a figure that the run does not have
@@ -158,7 +157,7 @@ class LoadTestView:
 def loadtest_view(run: Run, report: LoadTestReport) -> LoadTestView:
     return LoadTestView(
         run=run_row(run),
-        verdict=verdict(report, is_under_way=run.status in UNDER_WAY),
+        verdict=verdict(report, is_under_way=run.status.is_under_way),
         headline=headline(report),
         findings=report.findings,
         said=STANDS.get(run.status),

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
 
+from dashboard.address import as_query, given_in, read_words, refuse_unknown, said_otherwise
 from pricing import Architecture, LineFilter, Platform, Purchase
 from recommender.errors import BadRequest
 
@@ -49,24 +49,13 @@ class PricesAsked:
     @property
     def query(self) -> str:
         """Of an address; the same for the same question."""
-        usual = PricesAsked()
-        changed = {
-            each.name: _text(getattr(self, each.name))
-            for each in fields(self)
-            if getattr(self, each.name) != getattr(usual, each.name)
-        }
-        return urlencode(changed, safe=",")
+        return as_query(said_otherwise(self, PricesAsked()))
 
     @classmethod
     def told_by(cls, search: str) -> PricesAsked:
         """Raises BadRequest for what an address cannot say."""
-        given = dict(parse_qsl(search.removeprefix("?"), keep_blank_values=True))
-        known = {each.name for each in fields(cls)}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise BadRequest(
-                f"the address asks for {unknown[0]!r}, which is nothing here", hint=HINT
-            )
+        given = given_in(search)
+        refuse_unknown(given, (each.name for each in fields(cls)), HINT)
         asked = replace(
             cls(), **{name: _READ.get(name, str)(text) for name, text in given.items()}
         )
@@ -126,12 +115,4 @@ class PricesAsked:
         )
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - a field of PricesAsked
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(part for part in text.split(",") if part)
-
-
-_READ: dict[str, Callable[[str], Any]] = {"platforms": _words, "purchases": _words}
+_READ: dict[str, Callable[[str], Any]] = {"platforms": read_words, "purchases": read_words}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from dashboard import format as fmt
-from dashboard.components.progress import UNDER_WAY
 from dashboard.views import KINDS
 from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.session import KIND as LOADTEST
@@ -28,14 +27,17 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
+    """verdict: of a run that has ended, where it was kept."""
+
     id: str
     measured: str
     status: str
     facts: tuple[str, ...]
+    verdict: str | None
     error: str | None
 
 
-def job_line(run: Run, now: datetime) -> JobLine:
+def job_line(run: Run, now: datetime, verdict: str | None = None) -> JobLine:
     return JobLine(
         id=run.id,
         measured=run.label or "not named",
@@ -46,6 +48,7 @@ def job_line(run: Run, now: datetime) -> JobLine:
             fmt.stamp(run.created_at),
             _took(run, now),
         ),
+        verdict=verdict,
         error=run.error,
     )
 
@@ -57,7 +60,7 @@ def chosen(runs: Iterable[Run], kind: str, status: str) -> tuple[Run, ...]:
 
 
 def is_anything_at_work(runs: Sequence[Run]) -> bool:
-    return any(run.status in UNDER_WAY for run in runs)
+    return any(run.status.is_under_way for run in runs)
 
 
 def _asked(run: Run) -> tuple[str, ...]:
@@ -78,6 +81,6 @@ def _asked(run: Run) -> tuple[str, ...]:
 def _took(run: Run, now: datetime) -> str:
     if run.finished_at is not None:
         return f"took {fmt.took((run.finished_at - run.created_at).total_seconds())}"
-    if run.status in UNDER_WAY:
+    if run.status.is_under_way:
         return f"for {fmt.took((now - run.created_at).total_seconds())}"
     return "its end is not known"

@@ -9,21 +9,18 @@ import zlib
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
-from urllib.parse import urlencode
 
 import numpy as np
 
-from dashboard.asked import (
-    HINT,
-    Asked,
+from dashboard.address import (
+    as_query,
     given_in,
     packed,
-    read_rate,
-    read_whole,
     refuse_unknown,
     said_otherwise,
     unpacked,
 )
+from dashboard.asked import HINT, Asked, read_rate, read_whole
 from dashboard.questions import Questioned
 from dashboard.uploads import as_file
 from recommender.errors import BadRequest
@@ -122,12 +119,12 @@ class FleetAsked:
         said = said_otherwise(self.base, before) | said_otherwise(self.fleet, FleetSettings())
         if "policy" in said:
             said["policy"] = packed(self.fleet.policy)
-        return urlencode(said, safe=",")
+        return as_query(said)
 
     def changed_by(self, query: str) -> FleetAsked:
         """Raises BadRequest for what an address cannot say, or says wrongly."""
         given, own = given_in(query), {each.name for each in fields(FleetSettings)}
-        refuse_unknown(given, own | {each.name for each in fields(Asked)})
+        refuse_unknown(given, own | {each.name for each in fields(Asked)}, HINT)
         base = {name: text for name, text in given.items() if name not in own}
         read = {name: _READ.get(name, str)(text) for name, text in given.items() if name in own}
         found = FleetAsked(self.base.changed_to(base), replace(self.fleet, **read))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from recommender.request import QuickRequest
     from recommender.store import Owner, Run, Store
 
-__all__ = ["AT_WORK", "Jobs"]
+__all__ = ["Jobs"]
 
 PROGRAM = (sys.executable, "-P", "-m", "recommender")  # -P: a user's folder hides no package
 # The process waits for a word before it becomes the program: its run is left to it by then. Should
@@ -42,7 +42,6 @@ SECRETS = ("RECOMMENDER_TOKEN",)  # of the dashboard, not of what it starts
 RUN_ID = re.compile(r"[a-z0-9-]+")
 MOST_SAID_LINES, MOST_SAID_BYTES = 20, 8192
 GONE_WITHIN_MS = 5000
-AT_WORK = (RunStatus.CREATED, RunStatus.RUNNING)
 
 
 class Jobs:
@@ -111,7 +110,7 @@ class Jobs:
         that nobody works on, and BadRequest when its process cannot be asked from here.
         """
         run = self._store.run(run_id)
-        if run.status not in AT_WORK:
+        if not run.status.is_under_way:
             raise _nothing_to_stop(run)
         if run.owner is not None:
             _ask_to_stop(run, run.owner)
@@ -188,7 +187,7 @@ class Jobs:
     def _end_unclaimed(self, run_id: str) -> None:
         """It may have been claimed at the last moment: then its process ends it."""
         run = self._store.run(run_id)
-        if run.status is RunStatus.INTERRUPTED or (run.status in AT_WORK and run.owner is None):
+        if run.status is RunStatus.INTERRUPTED or (run.status.is_under_way and run.owner is None):
             with suppress(RunEnded):
                 self._store.finish(run_id, RunStatus.STOPPED, STOPPED_BY_USER)
 

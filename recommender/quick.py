@@ -19,6 +19,7 @@ from loadtests.targets.protocol import running
 from recommender.aggregates import keep_outline
 from recommender.demand import slo_to_rank_by
 from recommender.errors import BadRequest
+from recommender.kept_verdicts import keep_recommendation
 from recommender.lifecycle import ended, taken_on, told
 from recommender.measured import response_bytes_mean
 from recommender.offered import offered
@@ -41,6 +42,7 @@ from recommender.stored_run import (
     size_label,
     stored_steps,
 )
+from recommender.turns import own_turn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,12 +153,16 @@ def resume_quick(run: Run, workplace: Workplace) -> Outcome:
 
 def _measure(run: Run, workplace: Workplace) -> Outcome:
     store = workplace.store
-    with ended(store, run), told(store, run, workplace.progress) as progress:
+    with (
+        ended(store, run),
+        told(store, run, workplace.progress) as progress,
+        own_turn(workplace.cache_folder, run.id, progress),
+    ):
         workplace = replace(workplace, progress=progress)
         session = _Session(_placed(run, workplace), workplace)
         failures = session.measure_all()
         recommendation = session.recommend()
-        store.add_recommendation(run.id, recommendation.model_dump(mode="json"))
+        keep_recommendation(store, run.id, recommendation)
     return Outcome(run.id, recommendation, failures)
 
 

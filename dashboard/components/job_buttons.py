@@ -36,11 +36,10 @@ def job_buttons(run: Run, *, jobs_allowed: bool) -> list[Component]:
     if not jobs_allowed:
         return []
     is_left = run.status is RunStatus.CREATED and run.owner is None
-    is_at_work = run.status in (RunStatus.CREATED, RunStatus.RUNNING)
     return [
         html.Div(
             [
-                *([_button(run, STOP, "Stop")] if is_at_work else []),
+                *([_button(run, STOP, "Stop")] if run.status.is_under_way else []),
                 *([_button(run, GO_ON, "Go on")] if is_left or run.status in ENDED_EARLY else []),
                 dcc.Link(
                     "Again …",
@@ -48,7 +47,7 @@ def job_buttons(run: Run, *, jobs_allowed: bool) -> list[Component]:
                     className="button",
                     title="ask the same with changes",
                 ),
-                *([] if is_at_work and not is_left else [_delete(run)]),
+                *([] if run.status.is_under_way and not is_left else [_delete(run)]),
                 dcc.Store(id=done_id(run.id)),
             ],
             className="job-actions",

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dash import html
 
-from dashboard import format as fmt
 from dashboard.components.sections import aria
 from loadtests.environment import utc_now
+from recommender.progress import last_told, left_text
 from recommender.store import RunStatus
 
 if TYPE_CHECKING:
@@ -18,12 +18,7 @@ if TYPE_CHECKING:
 
     from recommender.store import Run
 
-__all__ = ["UNDER_WAY", "ProgressView", "progress_block", "progress_view"]
-
-UNDER_WAY = (RunStatus.CREATED, RunStatus.RUNNING)
-STALE_S = 30.0  # a process at work tells every ten seconds at the latest
-MINUTE_S, HOUR_S = 60.0, 3600.0
-ROUNDED_S = 10.0  # what is left is an estimate
+__all__ = ["ProgressView", "progress_block", "progress_view"]
 
 
 class ProgressView(NamedTuple):
@@ -40,31 +35,20 @@ class ProgressView(NamedTuple):
 
 def progress_view(run: Run, now: datetime) -> ProgressView | None:
     """None of a run that has ended."""
-    if run.status not in UNDER_WAY:
+    if not run.status.is_under_way:
         return None
-    told = run.progress
+    told = last_told(run, now)
     if told is None:
         waits = "waiting for its process to begin"
         begins = "its process has begun, and has told nothing yet"
         return ProgressView(waits if run.status is RunStatus.CREATED else begins, "", None, None)
-    silent_s = max((now - told.told_at).total_seconds(), 0.0)
-    stale = None if silent_s < STALE_S else f"Nothing was told for {fmt.took(silent_s)}."
+    stale = None if told.stale is None else f"{told.stale.capitalize()}."
     if told.left_s is None:
         return ProgressView(told.doing, "how long it will take is not known", None, stale)
-    left_s = max(told.left_s - silent_s, 0.0)
     went_s = max((now - run.created_at).total_seconds(), 0.0)
-    taken_s = went_s + left_s
-    return ProgressView(told.doing, _left(left_s), went_s / taken_s if taken_s else None, stale)
-
-
-def _left(seconds: float) -> str:
-    if seconds < ROUNDED_S:
-        return "a few seconds left"
-    if seconds < 2 * MINUTE_S:
-        return f"about {round(seconds / ROUNDED_S) * ROUNDED_S:.0f} s left"
-    if seconds < 2 * HOUR_S:
-        return f"about {seconds / MINUTE_S:.0f} min left"
-    return f"about {seconds / HOUR_S:.1f} h left"
+    taken_s = went_s + told.left_s
+    done_ratio = went_s / taken_s if taken_s else None
+    return ProgressView(told.doing, left_text(told.left_s), done_ratio, stale)
 
 
 def progress_block(run: Run) -> Component:

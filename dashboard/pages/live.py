@@ -16,7 +16,7 @@ from plotly.io.json import to_json_plotly
 
 from dashboard.components.job_buttons import done_id
 from dashboard.components.looked_into import CHOICE
-from dashboard.components.progress import UNDER_WAY, progress_block
+from dashboard.components.progress import progress_block
 from recommender.errors import RecommenderError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def live_page(page: str, run: Run, measured: int, shown: Live, *below: Component
     return html.Article(
         [
             dcc.Store(id=LIVE, data=_held(page, run, measured, shown)),
-            dcc.Interval(id=CLOCK, interval=EVERY_MS, disabled=run.status not in UNDER_WAY),
+            dcc.Interval(id=CLOCK, interval=EVERY_MS, disabled=not run.status.is_under_way),
             _part(*first),
             html.Div(progress_block(run), id=PROGRESS),
             *(_part(name, content) for name, content in others),
@@ -111,7 +111,7 @@ def ticked(
     """
     run = repository.run(held["run"])
     measured = repository.finished_measurements(run.id)
-    progress, ended = progress_block(run), run.status not in UNDER_WAY
+    progress, ended = progress_block(run), not run.status.is_under_way
     if held["version"] == _version(run, measured):
         return progress, [no_update] * len(names), [no_update] * looks, no_update, ended
     shown = makers[held["page"]](run)

@@ -9,7 +9,7 @@ import dash_mantine_components as dmc
 from dash import ALL, Input, Output, State, dcc, html, no_update
 
 from dashboard.components.job_buttons import done_id, job_buttons
-from dashboard.components.progress import UNDER_WAY, progress_block
+from dashboard.components.progress import progress_block
 from dashboard.components.sections import aria, chip, command, notice
 from dashboard.run_list import chosen, is_anything_at_work, job_line
 from loadtests.environment import utc_now
@@ -19,7 +19,6 @@ from recommender.store import RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from dash import Dash
     from dash.development.base_component import Component
@@ -43,7 +42,7 @@ def layout(repository: Repository, *, jobs_allowed: bool) -> Component:
     runs = repository.runs()
     if not runs:
         return _none_yet(jobs_allowed=jobs_allowed)
-    rows = _rows(runs, (), utc_now(), jobs_allowed=jobs_allowed)
+    rows = _rows(_lines(repository, runs), (), jobs_allowed=jobs_allowed)
     return html.Div(
         [
             html.H1("Runs"),
@@ -98,7 +97,6 @@ def _told_anew(  # noqa: PLR0913 - what a callback is given
 ) -> dict[str, Any]:
     """Whole rows only where runs came, went or changed state: what has the focus keeps it."""
     runs = chosen(repository.runs(), kind, status or EVERYTHING)
-    now, found = utc_now(), {run.id: run for run in runs}
     answer: dict[str, Any] = {
         "rows": no_update,
         "live": [no_update] * len(ids),
@@ -106,13 +104,22 @@ def _told_anew(  # noqa: PLR0913 - what a callback is given
         "is_quiet": not is_anything_at_work(runs),
     }
     if answer["standing"] != standing:
-        rows = _rows(runs, _picked(checked, ids), now, jobs_allowed=jobs_allowed)
+        lines = _lines(repository, runs)
+        rows = _rows(lines, _picked(checked, ids), jobs_allowed=jobs_allowed)
         return answer | {"rows": rows}
+    now, at_work = utc_now(), {run.id: run for run in runs if run.status.is_under_way}
     live = [
-        _live(found[at["run"]], now) if found[at["run"]].status in UNDER_WAY else no_update
+        _live(at_work[at["run"]], job_line(at_work[at["run"]], now))
+        if at["run"] in at_work
+        else no_update
         for at in ids
     ]
     return answer | {"live": live}
+
+
+def _lines(repository: Repository, runs: Sequence[Run]) -> list[tuple[Run, JobLine]]:
+    now, verdicts = utc_now(), repository.verdicts(runs)
+    return [(run, job_line(run, now, verdicts.get(run.id))) for run in runs]
 
 
 def _standing(runs: Sequence[Run]) -> list[list[str]]:
@@ -161,15 +168,17 @@ def _head(*, jobs_allowed: bool) -> Component:
 
 
 def _rows(
-    runs: Sequence[Run], picked: Sequence[str], now: datetime, *, jobs_allowed: bool
+    lines: Sequence[tuple[Run, JobLine]], picked: Sequence[str], *, jobs_allowed: bool
 ) -> list[Component]:
-    if not runs:
+    if not lines:
         return [html.P("No run is like that.", className="empty")]
-    return [_row(run, now, run.id in picked, jobs_allowed=jobs_allowed) for run in runs]
+    return [
+        _row(run, line, is_picked=run.id in picked, jobs_allowed=jobs_allowed)
+        for run, line in lines
+    ]
 
 
-def _row(run: Run, now: datetime, is_picked: bool, *, jobs_allowed: bool) -> Component:  # noqa: FBT001
-    line = job_line(run, now)
+def _row(run: Run, line: JobLine, *, is_picked: bool, jobs_allowed: bool) -> Component:
     return html.Div(
         [
             dmc.Checkbox(
@@ -185,7 +194,8 @@ def _row(run: Run, now: datetime, is_picked: bool, *, jobs_allowed: bool) -> Com
                         ],
                         className="job-name",
                     ),
-                    html.Div(_live(run, now), id=_live_id(line.id)),
+                    html.Div(_live(run, line), id=_live_id(line.id)),
+                    *_verdict(line),
                     *_error(line),
                 ]
             ),
@@ -196,11 +206,14 @@ def _row(run: Run, now: datetime, is_picked: bool, *, jobs_allowed: bool) -> Com
     )  # fmt: skip
 
 
-def _live(run: Run, now: datetime) -> list[Component]:
+def _live(run: Run, line: JobLine) -> list[Component]:
     """What changes while it runs."""
-    line = job_line(run, now)
     facts = [html.Span(line.id, className="mono"), *map(html.Span, line.facts)]
     return [html.Div(facts, className="job-about"), progress_block(run)]
+
+
+def _verdict(line: JobLine) -> list[Component]:
+    return [] if line.verdict is None else [html.P(line.verdict, className="job-verdict")]
 
 
 def _error(line: JobLine) -> list[Component]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from recommender.self_test import run_self_test
 from recommender.simulation_cases import stages
 from recommender.simulation_check import Bench as SimulationBench
 from recommender.simulation_check import check_simulation
+from recommender.turns import own_turn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -108,6 +110,11 @@ class _Asked:
     rounds: int | None
     minutes: float | None
 
+    @property
+    def measures(self) -> bool:
+        checks = self.rounds is not None or self.minutes is not None
+        return self.self_test or self.bench_generator or checks
+
 
 @dataclass(frozen=True, slots=True)
 class _Done:
@@ -143,13 +150,15 @@ def _done(
     asked: _Asked, findings: tuple[Finding, ...], journal: Journal, progress: Progress
 ) -> _Done:
     rounds, minutes = asked.rounds, asked.minutes
-    return _Done(
-        findings,
-        run_self_test(journal, asked.duration_s, progress) if asked.self_test else (),
-        run_bench(journal, progress) if asked.bench_generator else None,
-        () if rounds is None else _predictions(journal, progress, rounds),
-        () if minutes is None else _simulations(journal, progress, minutes),
-    )
+    turn = own_turn(cache_folder(), "recommender doctor", progress)
+    with turn if asked.measures else nullcontext():
+        return _Done(
+            findings,
+            run_self_test(journal, asked.duration_s, progress) if asked.self_test else (),
+            run_bench(journal, progress) if asked.bench_generator else None,
+            () if rounds is None else _predictions(journal, progress, rounds),
+            () if minutes is None else _simulations(journal, progress, minutes),
+        )
 
 
 def _predictions(journal: Journal, progress: Progress, rounds: int) -> tuple[Agreement, ...]:

@@ -9,7 +9,7 @@ from recommender.cli.options import open_chosen_store, store_option
 from recommender.cli.places import jobs_folder
 from recommender.cli.price_books import price_shelf
 from recommender.errors import RecommenderError
-from recommender.jobs import AT_WORK, Jobs
+from recommender.jobs import Jobs
 from recommender.store import RunStatus
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def delete_command(runs: tuple[str, ...], *, is_sure: bool, store_url: str | Non
     with open_chosen_store(store_url) as store:
         jobs, found = _jobs(store, store_url), [store.run(run) for run in runs]
         for run in found:
-            kept = len(store.measurements(run.id))
+            kept = store.count_measurements(run.id)
             asked = f"Delete {run.id} ({run.status.lower()}, {kept} measurements)?"
             if is_sure or click.confirm(asked, err=True):
                 jobs.delete(run.id)
@@ -61,7 +61,7 @@ def _jobs(store: Store, store_url: str | None) -> Jobs:
 def _ended(store: Store, run_id: str) -> Run:
     for _ in range(int(TIDIES_UP_S / LOOK_EVERY_S)):
         run = store.run(run_id)
-        if run.status not in AT_WORK:
+        if not run.status.is_under_way:
             return run
         time.sleep(LOOK_EVERY_S)
     raise RecommenderError(

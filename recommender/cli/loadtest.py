@@ -112,7 +112,6 @@ def loadtest_command(plan_file: str | None, **given: Any) -> None:  # noqa: ANN4
             run_id = resume_loadtest(store.run(given["resume"]), workplace)
         else:
             run_id = run_loadtest(plan, Path(plan_file or ".").absolute().parent, workplace)
-        progress("judging", None)
         report = build_report(store, store.run(run_id), workplace.book)
     sys.exit(present_report(report, output))
 

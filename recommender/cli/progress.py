@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from recommender.store import RunStatus
+from recommender.progress import last_told, left_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from recommender.store import Run
 
 __all__ = ["progress_line", "progress_shown"]
-
-QUIET_S = 30.0
 
 
 @contextmanager
@@ -40,13 +38,10 @@ def progress_shown(*, quiet: bool, color: bool) -> Iterator[Progress]:
 
 def progress_line(run: Run, now: datetime) -> str | None:
     """What another process does; None where the run is nobody's work, or nothing was told yet."""
-    said = run.progress
-    if said is None or run.status is not RunStatus.RUNNING:
+    told = last_told(run, now)
+    if told is None:
         return None
-    told_s = (now - said.told_at).total_seconds()
-    if told_s > QUIET_S:
-        return f"{said.doing}; nothing more was told for {told_s:.0f} s"
-    return said.doing + _left(None if said.left_s is None else max(said.left_s - told_s, 0.0))
+    return told.doing + _left(told.left_s) if told.stale is None else f"{told.doing}; {told.stale}"
 
 
 class _Line:
@@ -76,4 +71,4 @@ class _Lines:
 
 
 def _left(left_s: float | None) -> str:
-    return "" if left_s is None else f", about {left_s:.0f} s left"
+    return "" if left_s is None else f", {left_text(left_s)}"

@@ -17,6 +17,7 @@ from recommender.cli.own_prior import prior_in_use
 from recommender.cli.price_books import book_in_use
 from recommender.cli.ranking_table import present_bench
 from recommender.cli.simulation_tables import show_ways
+from recommender.kept_verdicts import keep_recommendation
 from recommender.ranking_bench import bench_ranking
 from recommender.rerank import Changes, asked_anew, rerank
 from recommender.simulation.market import open_market
@@ -76,7 +77,7 @@ def rank_command(run: str, store_url: str | None, **given: Any) -> None:  # noqa
             sys.exit(present_bench(bench, output.destinations))
         answer = rerank(store, found, changes, (book, prior), utc_now())
         if given.pop("keep"):
-            store.add_recommendation(found.id, answer.model_dump(mode="json"))
+            keep_recommendation(store, found.id, answer)
         code = present(answer, output)
         most = given.pop("simulated")
         if most is not None and output.destinations.is_for_a_person:

@@ -15,6 +15,7 @@ from recommender.cli.price_books import book_in_use
 from recommender.cli.progress import progress_line
 from recommender.cli.tables import plain_table
 from recommender.errors import NothingMeasured
+from recommender.kept_verdicts import kept_verdicts
 from recommender.loadtest.building import build_report
 from recommender.loadtest.session import KIND as LOADTEST
 from recommender.recommendation import Recommendation
@@ -50,7 +51,7 @@ def stored_recommendation(store: Store, run: Run) -> Recommendation:
     """Raises NothingMeasured where the run has none yet."""
     stored = store.recommendation(run.id)
     if stored is None:
-        raise _nothing_yet(run, len(store.measurements(run.id)))
+        raise _nothing_yet(run, store.count_measurements(run.id))
     return Recommendation.model_validate(stored.document)
 
 
@@ -86,14 +87,16 @@ def list_command(limit: int, status: str | None, *, as_json: bool, store_url: st
     """List the runs kept, newest first."""
     with open_chosen_store(store_url) as store:
         runs = store.runs(limit=limit, status=RunStatus(status.upper()) if status else None)
+        verdicts = kept_verdicts(store, runs)
         rows = [
             {
                 "id": run.id,
                 "kind": run.kind,
                 "status": run.status.lower(),
                 "created_at": run.created_at.isoformat(timespec="seconds"),
-                "measurements": len(store.measurements(run.id)),
+                "measurements": store.count_measurements(run.id),
                 "measured": run.label,
+                "verdict": verdicts.get(run.id),
                 "progress": run.progress and _plain(run.progress),
                 "error": run.error,
             }
@@ -106,6 +109,8 @@ def list_command(limit: int, status: str | None, *, as_json: bool, store_url: st
         click.echo("no runs yet: start with `recommender quick`")
         return
     _print(rows)
+    for run_id, verdict in verdicts.items():
+        click.echo(f"{run_id}: {verdict}")
     for run in runs:
         _say_progress(run)
 

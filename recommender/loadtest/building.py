@@ -16,7 +16,6 @@ from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.scaling import scaling_findings
 from recommender.loadtest.words import energy, findings, instrument
 from recommender.recommendation import CostOfMeasuring
-from recommender.store import RunStatus
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["build_report"]
 
 HOUR_S = 3600.0
-UNDER_WAY = (RunStatus.CREATED, RunStatus.RUNNING)
 
 
 def build_report(store: Store, run: Run, book: PriceBook) -> LoadTestReport:
@@ -126,7 +124,7 @@ def _state(conclusion: Conclusion, parts: list[Listed], run: Run) -> tuple[State
 
 
 def _why(run: Run, *, has_runs: bool) -> str:
-    if run.status not in UNDER_WAY:
+    if not run.status.is_under_way:
         return "the run ended before it"
     return "more of it is to be measured" if has_runs else "its turn has not come yet"
 

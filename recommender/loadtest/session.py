@@ -14,9 +14,11 @@ from loadtests.probe import carry_out
 from loadtests.runner import Engine
 from loadtests.targets.limits import capabilities
 from recommender.errors import BadRequest
+from recommender.kept_verdicts import keep_verdict
 from recommender.lifecycle import ended, taken_on, told
 from recommender.loadtest.agenda import agenda, configurations_of
 from recommender.loadtest.answers import is_settled
+from recommender.loadtest.building import build_report
 from recommender.loadtest.comparing import compare
 from recommender.loadtest.course import course_of
 from recommender.loadtest.explanation import explain
@@ -27,7 +29,9 @@ from recommender.loadtest.request import LoadTestRequest
 from recommender.loadtest.rig import Clock, Rig
 from recommender.loadtest.scenario import CompareScenario, TuneScenario
 from recommender.loadtest.tuned import tune
+from recommender.loadtest.verdict import verdict
 from recommender.store import this_process
+from recommender.turns import own_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,8 +85,14 @@ def resume_loadtest(run: Run, workplace: Workplace) -> str:
 
 def _carry_out(run: Run, workplace: Workplace) -> None:
     store = workplace.store
-    with ended(store, run), told(store, run, workplace.progress) as progress:
+    with (
+        ended(store, run),
+        told(store, run, workplace.progress) as progress,
+        own_turn(workplace.cache_folder, run.id, progress),
+    ):
         _Session(run, replace(workplace, progress=progress)).test_all()
+        progress("judging", None)
+        keep_verdict(store, run.id, verdict(build_report(store, run, workplace.book)))
 
 
 class _Session:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from recommender.store.records import (
         Owner,
@@ -148,12 +148,22 @@ class Store(Protocol):
         """What was kept under that name, or None if there is none that was made from this."""
         ...
 
+    def aggregates(
+        self, run_ids: Sequence[str], name: str, made_from: str
+    ) -> dict[str, dict[str, Any]]:
+        """The same of several runs at once, by run. Those that have none are left out."""
+        ...
+
     def add_recommendation(
         self, run_id: str, document: Mapping[str, Any]
     ) -> StoredRecommendation: ...
 
     def recommendation(self, run_id: str) -> StoredRecommendation | None:
         """The newest recommendation of the run, or None when it has none yet."""
+        ...
+
+    def newest_recommendation(self, run_id: str) -> int | None:
+        """Its id alone, which tells whether there is another since: nothing of it is read."""
         ...
 
     def delete_run(self, run_id: str) -> None:

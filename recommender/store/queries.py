@@ -8,9 +8,10 @@ from sqlalchemy import func, select
 
 from recommender.store.reference import LATEST, ambiguous_run, unknown_run
 from recommender.store.rows import run_of
-from recommender.store.tables import MEASUREMENTS, RUNS
+from recommender.store.tables import AGGREGATES, MEASUREMENTS, RUNS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from typing import Any
 
@@ -19,10 +20,19 @@ if TYPE_CHECKING:
 
     from recommender.store.records import Run
 
-__all__ = ["content_of", "existing_run", "newest_first", "next_sequence", "resolved"]
+__all__ = [
+    "content_of",
+    "existing_run",
+    "kept_beside",
+    "newest_first",
+    "next_sequence",
+    "resolved",
+]
 
 _COMPARED = 1000
 """How many of the newest ids are searched for close matches."""
+_ASKED_AT_ONCE = 1000
+"""How many ids one statement names; databases take no more than some ten thousand."""
 
 
 def existing_run(connection: Connection, run_id: str, now: datetime, *, lock: bool = False) -> Run:
@@ -64,6 +74,19 @@ def content_of(connection: Connection, table: Table, measurement_id: int) -> byt
     query = select(table.c.content).where(table.c.measurement_id == measurement_id)
     content = connection.scalar(query)
     return None if content is None else bytes(content)
+
+
+def kept_beside(
+    connection: Connection, run_ids: Sequence[str], name: str, made_from: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The aggregates of that name, each with the id of its run."""
+    table = AGGREGATES.c
+    query = select(table.run_id, table.document).where(
+        table.name == name, table.made_from == made_from
+    )
+    for first in range(0, len(run_ids), _ASKED_AT_ONCE):
+        some = run_ids[first : first + _ASKED_AT_ONCE]
+        yield from map(tuple, connection.execute(query.where(table.run_id.in_(some))))
 
 
 def _newest_ids(connection: Connection) -> list[str]:

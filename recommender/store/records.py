@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "UNDER_WAY",
     "Owner",
     "Progress",
     "Run",
@@ -29,6 +30,14 @@ class RunStatus(StrEnum):
     """Ended early because somebody asked for it."""
     INTERRUPTED = "INTERRUPTED"
     """Its process is gone without having ended it. Never written: found out on reading."""
+
+    @property
+    def is_under_way(self) -> bool:
+        """Somebody works on it, or is to: one that is CREATED may yet have to find who does."""
+        return self in UNDER_WAY
+
+
+UNDER_WAY = frozenset({RunStatus.CREATED, RunStatus.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)

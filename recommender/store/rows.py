@@ -19,16 +19,12 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import RowMapping
 
 __all__ = [
-    "IN_HAND",
     "measurement_of",
     "owner_columns",
     "progress_columns",
     "recommendation_of",
     "run_of",
 ]
-
-IN_HAND = frozenset({RunStatus.CREATED, RunStatus.RUNNING})
-"""Of a run that an owner may be working on, or is about to."""
 
 
 def run_of(row: RowMapping, now: datetime) -> Run:

@@ -20,11 +20,13 @@ from recommender.store.faults import translated
 from recommender.store.queries import (
     content_of,
     existing_run,
+    kept_beside,
     newest_first,
     next_sequence,
     resolved,
 )
 from recommender.store.records import (
+    UNDER_WAY,
     Owner,
     Progress,
     Run,
@@ -34,7 +36,6 @@ from recommender.store.records import (
 )
 from recommender.store.reference import new_run_id
 from recommender.store.rows import (
-    IN_HAND,
     measurement_of,
     owner_columns,
     progress_columns,
@@ -51,7 +52,7 @@ from recommender.store.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Table
     from sqlalchemy.engine import Connection, Engine
@@ -114,9 +115,9 @@ class SqlStore:
         query = newest_first(select(RUNS))
         if kind is not None:
             query = query.where(RUNS.c.kind == kind)
-        if status in {*IN_HAND, RunStatus.INTERRUPTED}:
+        if status in {*UNDER_WAY, RunStatus.INTERRUPTED}:
             # Which of them it is shows only when looking at the owner, so no limit by SQL.
-            query = query.where(RUNS.c.status.in_(IN_HAND))
+            query = query.where(RUNS.c.status.in_(UNDER_WAY))
         elif status is not None:
             query = query.where(RUNS.c.status == status).limit(limit)
         else:
@@ -257,13 +258,13 @@ class SqlStore:
             connection.execute(insert(AGGREGATES).values(run_id=run_id, **kept))
 
     def aggregate(self, run_id: str, name: str, made_from: str) -> dict[str, Any] | None:
-        table = AGGREGATES.c
-        query = select(table.document).where(
-            table.run_id == run_id, table.name == name, table.made_from == made_from
-        )
+        return self.aggregates((run_id,), name, made_from).get(run_id)
+
+    def aggregates(
+        self, run_ids: Sequence[str], name: str, made_from: str
+    ) -> dict[str, dict[str, Any]]:
         with self._reading() as connection:
-            found: dict[str, Any] | None = connection.scalar(query)
-        return found
+            return dict(kept_beside(connection, run_ids, name, made_from))
 
     def add_recommendation(self, run_id: str, document: Mapping[str, Any]) -> StoredRecommendation:
         columns: dict[str, Any] = {"run_id": run_id, "document": checked(document)}
@@ -281,6 +282,14 @@ class SqlStore:
             newest = connection.execute(query.order_by(table.id.desc()).limit(1))
             row = newest.mappings().one_or_none()
         return None if row is None else recommendation_of(row)
+
+    def newest_recommendation(self, run_id: str) -> int | None:
+        table = RECOMMENDATIONS.c
+        query = select(func.max(table.id)).where(table.run_id == run_id)
+        with self._reading() as connection:
+            self._existing(connection, run_id)
+            found: int | None = connection.scalar(query)
+        return found
 
     def delete_run(self, run_id: str) -> None:
         with self._writing() as connection:
@@ -337,7 +346,7 @@ def _tool_version() -> str | None:
 
 def _is_in_use(run: Run) -> bool:
     """An owner that is gone would have made it INTERRUPTED."""
-    return run.status in IN_HAND and run.owner is not None
+    return run.status.is_under_way and run.owner is not None
 
 
 def _in_use(run: Run) -> RunInUse:

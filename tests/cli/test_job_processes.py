@@ -88,6 +88,27 @@ def test_a_job_outlives_who_started_it_and_is_stopped_resumed_and_deleted(
     assert jobs.said(run_id) is None
 
 
+def test_two_jobs_take_turns(recommender, jobs, store):
+    asked = request_of(["--command", SERVER, "--payload", "payload.json", "--measure-s", "20"])
+    first, second = (jobs.start_quick(asked).id for _ in range(2))
+
+    def waits_for(run_id):
+        told = store.run(second if run_id == first else first).progress
+        return told is not None and told.doing.startswith(f"waiting for {run_id}, ")
+
+    happens(lambda: waits_for(first) or waits_for(second))
+    if waits_for(second):  # whichever process was there first
+        first, second = second, first
+    happens(lambda: store.measurements(first))
+    assert waits_for(first)
+    assert store.measurements(second) == ()
+    jobs.stop(first)
+    happens(lambda: store.measurements(second))
+    jobs.stop(second)
+    happens(lambda: store.run(second).status is RunStatus.STOPPED)
+    assert recommender.nothing_left()
+
+
 def test_a_job_whose_command_does_not_exist_fails_with_the_reason(jobs, store):
     asked = request_of(["--command", "no-such-server {port}", "--payload", "payload.json"])
     run_id = jobs.start_quick(asked).id

@@ -13,6 +13,7 @@ import pytest
 from loadtests.demo_server import DemoServer
 from loadtests.demo_server.theory import capacity_rps
 from recommender.loadtest.report import LoadTestReport
+from recommender.loadtest.verdict import verdict
 
 pytestmark = pytest.mark.locust
 
@@ -205,6 +206,7 @@ def test_a_stored_run_is_listed_and_shown_again_without_measuring(searched):
     assert (listed["kind"], listed["status"]) == ("loadtest", "finished")
     assert listed["id"] == searched.report.run
     assert listed["measured"] == "what it can do"
+    assert listed["verdict"] == verdict(searched.report)
     shown = program.run("show", listed["id"], "--json", "again.json")
     assert shown.returncode == 0
     assert shown.stdout == searched.done.stdout

@@ -37,6 +37,22 @@ def test_it_is_no_heartbeat_and_may_be_kept_of_a_run_that_has_ended(store, run):
     assert store.run(run.id) == before
 
 
+def test_those_of_several_runs_are_found_at_once(store):
+    first, second, other = (
+        store.create_run("quick", None, {}, {}, this_process()).id for _ in range(3)
+    )
+    store.keep_aggregate(first, "verdict", "format 1", {"n": 1})
+    store.keep_aggregate(second, "verdict", "format 1", {"n": 2})
+    store.keep_aggregate(second, "outline/a", "format 1", {"n": 3})
+    store.keep_aggregate(other, "verdict", "format 2", {"n": 4})
+    asked = (first, second, other, "q20000101-000000-none")
+    assert store.aggregates(asked, "verdict", "format 1") == {first: {"n": 1}, second: {"n": 2}}
+    assert store.aggregates((first,), "verdict", "format 1") == {first: {"n": 1}}
+    assert store.aggregates((), "verdict", "format 1") == {}
+    many = (*(f"q20000101-000000-{number}" for number in range(40_000)), second)
+    assert store.aggregates(many, "verdict", "format 1") == {second: {"n": 2}}
+
+
 def test_it_goes_with_its_run(store, run):
     store.keep_aggregate(run.id, "answer", "x", {"n": 1})
     store.finish(run.id, RunStatus.FINISHED)

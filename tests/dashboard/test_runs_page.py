@@ -12,6 +12,7 @@ from dashboard.data import StoreRepository
 from dashboard.run_list import chosen, job_line
 from loadtests.environment import utc_now
 from recommender.jobs import Jobs
+from recommender.kept_verdicts import keep_recommendation, keep_verdict
 from recommender.store import Owner, RunStatus, this_process
 
 GONE = Owner(host="elsewhere", boot_id="another boot", pid=7, pid_started=1.5)
@@ -107,6 +108,50 @@ def test_the_list_is_told_anew_when_a_run_ends_and_then_the_clock_stops(app, sto
     assert "stopped" in rows
     assert '"checked": true' in rows
     assert answer["runs-tick"]["disabled"] is True
+
+
+def test_a_run_that_has_ended_says_its_verdict_and_no_other_does(app, store, recommendation):
+    quick, load = run_at(store, RunStatus.RUNNING), run_at(store, RunStatus.RUNNING, "loadtest")
+    empty = run_at(store, RunStatus.FINISHED)
+    before = standing_of(store.runs())
+    keep_recommendation(store, quick.id, recommendation)
+    keep_verdict(store, load.id, "large holds 98 req/s at p95<100ms.")
+    assert "job-verdict" not in json.dumps(listed(app, store.runs(), []))
+    store.finish(quick.id, RunStatus.FINISHED)
+    answer = listed(app, store.runs(), before)
+    (said,) = verdicts_in(answer, quick)
+    assert "c7g.large (EC2 spot, us-east-1) serves 50rps at p95<100ms" in said
+    assert "for $73.00 a month" in said
+    assert verdicts_in(answer, load) == []
+    store.finish(load.id, RunStatus.FINISHED)
+    answer = listed(app, store.runs(), before)
+    assert verdicts_in(answer, load) == ["large holds 98 req/s at p95<100ms."]
+    assert verdicts_in(answer, empty) == []
+
+
+def test_verdicts_are_listed_without_a_look_into_any_run(store, recommendation, monkeypatch):
+    for _ in range(3):
+        run = run_at(store, RunStatus.RUNNING)
+        keep_recommendation(store, run.id, recommendation)
+        store.finish(run.id, RunStatus.FINISHED)
+    repository, asked = StoreRepository(store), []
+    for name in ("recommendation", "measurements", "samples", "resources", "aggregate"):
+        monkeypatch.setattr(store, name, lambda *_, name=name: pytest.fail(f"{name} is read"))
+    found = store.aggregates
+    monkeypatch.setattr(store, "aggregates", lambda *given: asked.append(given) or found(*given))
+    page = page_at(repository, "/runs", "")
+    shown = json.dumps(page.content, default=lambda part: part.to_plotly_json())
+    assert shown.count("job-verdict") == 3
+    assert len(asked) == 1
+
+
+def verdicts_in(answer, run):
+    """Of the run's row in the list that was told anew."""
+    rows = answer["runs-list"]["children"]
+    (row,) = [row for row in rows if row["props"]["id"] == f"run-{run.id}"]
+    told = row["props"]["children"][1]["props"]["children"]
+    said = [part["props"] for part in told]
+    return [part["children"] for part in said if part.get("className") == "job-verdict"]
 
 
 def test_runs_are_chosen_by_kind_and_status(app, store):

@@ -14,6 +14,7 @@ from recommender.cli.quick import request_of
 from recommender.cli.runs import list_command, show_command
 from recommender.errors import NothingMeasured, RunEnded, RunInUse
 from recommender.jobs import Jobs
+from recommender.kept_verdicts import keep_verdict
 from recommender.store import RunStatus, open_store, this_process
 
 
@@ -84,12 +85,24 @@ def test_list_and_show_say_what_a_run_does(say, store):
     assert "now:" not in say(list_command).output
 
 
+def test_list_says_the_verdict_of_a_run_that_has_ended(say, store):
+    runs = [store.create_run("loadtest", None, {}, {}, this_process()) for _ in range(2)]
+    for run in runs:
+        keep_verdict(store, run.id, "large holds 98 req/s at p95<100ms.")
+    store.finish(runs[0].id, RunStatus.FINISHED)
+    listed = {row["id"]: row["verdict"] for row in json.loads(say(list_command, "--json").stdout)}
+    assert listed == {runs[0].id: "large holds 98 req/s at p95<100ms.", runs[1].id: None}
+    said = say(list_command).stdout
+    assert f"\n{runs[0].id}: large holds 98 req/s at p95<100ms.\n" in said
+    assert f"{runs[1].id}:" not in said
+
+
 def test_what_was_told_long_ago_is_said_to_be(store):
     run = store.create_run("quick", None, {}, {}, this_process())
     store.report(run.id, "ranking", 20.0)
     run = store.run(run.id)
     told_at = run.progress.told_at
-    assert progress_line(run, told_at + timedelta(seconds=5)) == "ranking, about 15 s left"
-    assert progress_line(run, told_at + timedelta(seconds=25)) == "ranking, about 0 s left"
+    assert progress_line(run, told_at + timedelta(seconds=5)) == "ranking, about 20 s left"
+    assert progress_line(run, told_at + timedelta(seconds=25)) == "ranking, a few seconds left"
     late = progress_line(run, told_at + timedelta(seconds=100))
-    assert late == "ranking; nothing more was told for 100 s"
+    assert late == "ranking; nothing was told for 100 s"
