@@ -56,7 +56,7 @@ def moves_columns(found: Differences) -> dict[str, list[Any]]:
         "bought": [each.line.bought_as or "any" for each in rows],
         "region": [each.line.row.region for each in rows],
         "platform": [each.line.platform or "" for each in rows],
-        "purchase": [each.line.purchase for each in rows],
+        "purchase": [each.line.terms for each in rows],
         "unit": [each.line.unit for each in rows],
         "before_usd": [_usd(each.before) for each in rows],
         "after_usd": [_usd(each.after) for each in rows],

@@ -164,7 +164,7 @@ def price_columns(
         "bought": [line.bought_as or "any" for line in lines],
         "region": [line.row.region for line in lines],
         "platform": [line.platform or "" for line in lines],
-        "purchase": [line.purchase for line in lines],
+        "purchase": [line.terms for line in lines],
         "usd": [float(line.usd) for line in lines],
         "unit": [line.unit for line in lines],
         "month_usd": [_rounded(line.usd_per_month, 6) for line in lines],

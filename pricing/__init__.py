@@ -1,5 +1,6 @@
 """What machines are and what they cost: instance types, offers, price books."""
 
+from pricing.by_region import OffersByRegion, PlanRatesByRegion
 from pricing.differences import Differences, Move, compare_books
 from pricing.errors import (
     BadOffer,
@@ -42,10 +43,12 @@ from pricing.offers import (
     AcceleratorStatus,
     Confidence,
     Offer,
+    PlanRate,
     Platform,
     PriceBasis,
     PriceRow,
     Purchase,
+    SavingsPlan,
     ServerlessComponent,
     ServerlessOffer,
     UnitItem,
@@ -55,7 +58,7 @@ from pricing.offers import (
 from pricing.own_machines import OwnMachine
 from pricing.peaks import MEMORY_CLASSES, MemoryClass, Peaks, memory_class, peaks_of
 from pricing.plausible import HOSTING_RATIO_BOUNDS, implausible
-from pricing.pricebook import STALE_DAYS, OffersByRegion, PriceBook
+from pricing.pricebook import STALE_DAYS, PriceBook
 from pricing.quarantine import Quarantined
 from pricing.savings_plans import under_savings_plans
 from pricing.shelf import InForce, Shelf, bundled_books, load_book
@@ -97,6 +100,8 @@ __all__ = [
     "OffersByRegion",
     "OwnMachine",
     "Peaks",
+    "PlanRate",
+    "PlanRatesByRegion",
     "Platform",
     "PriceBasis",
     "PriceBook",
@@ -106,6 +111,7 @@ __all__ = [
     "PricingError",
     "Purchase",
     "Quarantined",
+    "SavingsPlan",
     "ServerlessComponent",
     "ServerlessOffer",
     "Shelf",

@@ -29,7 +29,7 @@ def line_row(line: PriceLine) -> dict[str, Any]:
     return {
         "what": line.what,
         "platform": None if line.platform is None else line.platform.value,
-        "purchase": line.purchase.value,
+        "purchase": line.terms,
         "region": row.region,
         "usd": exact_usd(line.usd),
         "unit": line.unit,

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from pricing.instances import Architecture, InstanceType
-    from pricing.offers import AcceleratorOffer, Offer, PriceRow, ServerlessOffer, UnitPrice
+    from pricing.offers import (
+        AcceleratorOffer,
+        Offer,
+        PlanRate,
+        PriceRow,
+        SavingsPlan,
+        ServerlessOffer,
+        UnitPrice,
+    )
     from pricing.pricebook import PriceBook
 
 __all__ = ["HOURS_PER_MONTH", "LineFilter", "PriceLine", "Span", "lines_of", "price_lines"]
@@ -32,7 +40,8 @@ class PriceLine:
     """One price. `what` is spelled as the platform spells it; `unit` is what `usd` buys.
 
     `row` says where it comes from. `instance`: None for what is not sold by the machine.
-    `saving_ratio`: of spot, below on-demand there; None where that is not known.
+    `plan`: which one, of a savings plan's rate. `saving_ratio`: of spot and of such a rate, below
+    the platform's on-demand price there; None where that is not known.
     """
 
     row: PriceRow
@@ -42,6 +51,7 @@ class PriceLine:
     usd: Decimal
     unit: str
     instance: InstanceType | None = None
+    plan: SavingsPlan | None = None
     interruption_band: str | None = None
     saving_ratio: Decimal | None = None
     retired: bool = False
@@ -49,7 +59,12 @@ class PriceLine:
     @property
     def key(self) -> tuple[str, str, str, str]:
         """The same in every book."""
-        return self.row.region, self.what, str(self.platform or ""), self.purchase
+        return self.row.region, self.what, str(self.platform or ""), self.terms
+
+    @property
+    def terms(self) -> str:
+        """How it is bought, and under which plan."""
+        return self.purchase if self.plan is None else f"{self.purchase} {self.plan}"
 
     @property
     def bought_as(self) -> str:
@@ -57,11 +72,9 @@ class PriceLine:
         if self.retired:
             return "retired"
         platform = "" if self.platform is None else PLATFORM_NAMES[self.platform]
-        return (
-            platform
-            if self.purchase is Purchase.ON_DEMAND
-            else f"{platform} {self.purchase.value}"
-        )
+        if self.purchase is Purchase.ON_DEMAND:
+            return platform
+        return f"{platform} {self.plan or self.purchase.value}"
 
     @property
     def usd_per_month(self) -> Decimal | None:
@@ -160,13 +173,16 @@ def price_lines(book: PriceBook, region: str) -> Iterator[PriceLine]:
     """Machines in the book's order, then what is sold by the second, the GB and the month."""
     offers = book.offers(region)
     on_demand = {
-        offer.instance.name: offer.usd_per_hour
+        (offer.platform, offer.instance.name): offer.usd_per_hour
         for offer in offers
-        if (offer.platform, offer.purchase) == (Platform.EC2, Purchase.ON_DEMAND)
+        if offer.purchase is Purchase.ON_DEMAND
     }
     for offer in offers:
         spot = offer.purchase is Purchase.SPOT
-        yield _of_machine(offer, on_demand.get(offer.instance.name) if spot else None)
+        listed = on_demand.get((offer.platform, offer.instance.name)) if spot else None
+        yield _of_machine(offer, listed)
+    for rate in book.plan_rates(region):
+        yield _of_plan(rate, on_demand.get((Platform.SAGEMAKER, rate.instance.name)))
     for second in book.serverless(region, None):
         yield _of_serverless(second)
     for price in book.unit_prices:
@@ -191,9 +207,27 @@ def _of_machine(offer: Offer, on_demand_usd: Decimal | None) -> PriceLine:
         unit="hour",
         instance=offer.instance,
         interruption_band=offer.interruption_band,
-        saving_ratio=None if on_demand_usd is None else 1 - offer.usd_per_hour / on_demand_usd,
+        saving_ratio=_saving(offer.usd_per_hour, on_demand_usd),
         row=offer,
     )
+
+
+def _of_plan(rate: PlanRate, on_demand_usd: Decimal | None) -> PriceLine:
+    return PriceLine(
+        what=rate.name,
+        platform=Platform.SAGEMAKER,
+        purchase=Purchase.SAVINGS_PLAN,
+        usd=rate.usd_per_hour,
+        unit="hour",
+        instance=rate.instance,
+        plan=rate.plan,
+        saving_ratio=_saving(rate.usd_per_hour, on_demand_usd),
+        row=rate,
+    )
+
+
+def _saving(usd: Decimal, on_demand_usd: Decimal | None) -> Decimal | None:
+    return None if on_demand_usd is None else 1 - usd / on_demand_usd
 
 
 def _of_serverless(offer: ServerlessOffer) -> PriceLine:

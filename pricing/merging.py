@@ -7,23 +7,32 @@ times something (hosting by the ratio rule, spot by Spot Advisor's saving) follo
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pricing.offers import (
     Confidence,
     Offer,
+    PlanRate,
     Platform,
     PriceBasis,
-    PriceRow,
     Purchase,
     ServerlessOffer,
     UnitItem,
     UnitPrice,
 )
+from pricing.plan_rates import merged_rates, wrong_rates
 from pricing.quarantine import Quarantined, Sifted, Standing, sift
-from pricing.sources.seen import Hourly, Priced, Seen, SeenPrice, ServerlessMemory, SpotAdvice
+from pricing.sources.seen import (
+    Hourly,
+    PlanHourly,
+    Priced,
+    Seen,
+    SeenPrice,
+    ServerlessMemory,
+    SpotAdvice,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,6 +47,8 @@ _HOSTING_RULE: Final = "EC2 on-demand x"
 _SPOT_RULE: Final = "Spot Advisor saving of"
 _BAND_DAY: Final = re.compile(r"interruption band of (\S+)")
 _LAST_DIGIT: Final = Decimal("0.000001")
+_LEFT_OUT: Final = "the row was left out of the new book"
+_OVERTAKEN: Final = f"on-demand has come down to it; {_LEFT_OUT}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,7 @@ class Region:
     """
 
     offers: tuple[Offer, ...]
+    plan_rates: tuple[PlanRate, ...]
     serverless: tuple[ServerlessOffer, ...]
     units: tuple[UnitPrice, ...]
     sifted: Sifted
@@ -79,6 +91,10 @@ def in_force(book: PriceBook, region: str) -> dict[Priced, Standing]:
         )
         for offer in book.offers(region)
     }
+    for rate in book.plan_rates(region):
+        standing[PlanHourly(rate.instance.name, rate.plan)] = Standing(
+            rate.usd_per_hour, rate.observed_on, rate.basis
+        )
     for second in book.serverless_offers:
         if second.region == region:
             standing[ServerlessMemory(second.memory_mib, second.component)] = Standing(
@@ -122,8 +138,7 @@ def refreshed_region(
     machines: Mapping[str, InstanceType],
     accepted: Iterable[str],
 ) -> Region:
-    standing = in_force(book, region)
-    prices, contradicted = _one_each(seen.prices)
+    standing, (prices, contradicted) = in_force(book, region), _one_each(seen.prices)
     listed = [price for price in prices if _has_row(price.what, machines)]
     sifted = sift(listed, standing, accepted)
     old = {
@@ -139,9 +154,16 @@ def refreshed_region(
     advised = _advised(old | followed | new, seen.advice)
     offers = old | followed | new | advised
     overtaken = set(_overtaken(offers))
-    left_out = tuple(_told(old[what]) for what in old if what in overtaken)
+    kept = tuple(offer for what, offer in offers.items() if what not in overtaken)
+    rates = merged_rates(book.plan_rates_by_region.get(region, ()), sifted.taken, machines)
+    wrong = wrong_rates(rates, kept)
+    left_out = (
+        *(_told(old[what], what, _OVERTAKEN) for what in old if what in overtaken),
+        *(_told(rates[what], what, f"{reason}; {_LEFT_OUT}") for what, reason in wrong.items()),
+    )
     return Region(
-        offers=tuple(offer for what, offer in offers.items() if what not in overtaken),
+        offers=kept,
+        plan_rates=tuple(rate for what, rate in rates.items() if what not in wrong),
         serverless=tuple(_serverless(book, region, sifted.taken)),
         units=tuple(_units(book, region, sifted.taken)),
         sifted=replace(sifted, quarantined=sifted.quarantined + contradicted + left_out),
@@ -207,7 +229,7 @@ def _offer(
         platform=what.platform,
         purchase=what.purchase,
         usd_per_hour=price.usd,
-        **_provenance(price),
+        **price.provenance,
     )
     before = old.get(what)
     if before is None or before.interruption_band is None:
@@ -286,15 +308,15 @@ def _overtaken(offers: Mapping[Hourly, Offer]) -> Iterator[Hourly]:
             yield what
 
 
-def _told(spot: Offer) -> Quarantined:
+def _told(row: Offer | PlanRate, what: Priced, reason: str) -> Quarantined:
     return Quarantined(
-        region=spot.region,
-        what=str(_key(spot)),
+        region=row.region,
+        what=str(what),
         usd="",
-        usd_in_force=f"{spot.usd_per_hour:f}",
-        observed_on=spot.observed_on.isoformat(),
-        source=spot.source,
-        reason="on-demand has come down to it; the row was left out of the new book",
+        usd_in_force=f"{row.usd_per_hour:f}",
+        observed_on=row.observed_on.isoformat(),
+        source=row.source,
+        reason=reason,
     )
 
 
@@ -310,7 +332,7 @@ def _serverless(
                 memory_mib=what.memory_mib,
                 component=what.component,
                 usd_per_second=price.usd,
-                **_provenance(price),
+                **price.provenance,
             )
 
 
@@ -320,11 +342,7 @@ def _units(book: PriceBook, region: str, taken: Mapping[Priced, SeenPrice]) -> I
             yield old
     for what, price in taken.items():
         if isinstance(what, UnitItem):
-            yield UnitPrice(item=what, usd=price.usd, **_provenance(price))
-
-
-def _provenance(price: SeenPrice) -> dict[str, Any]:
-    return {each.name: getattr(price, each.name) for each in fields(PriceRow)}
+            yield UnitPrice(item=what, usd=price.usd, **price.provenance)
 
 
 def _key(offer: Offer) -> Hourly:

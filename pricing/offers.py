@@ -4,12 +4,12 @@ Every price here has a region, a day, a source, a basis and a confidence. One wi
 cannot be constructed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from typing_extensions import override
 
@@ -31,6 +31,17 @@ class Purchase(StrEnum):
     SPOT = "spot"
     SAVINGS_PLAN = "savings-plan"
     """On demand, at the rate that a commitment for a year or three brings."""
+
+
+class SavingsPlan(StrEnum):
+    """A commitment to SageMaker: for how long, and how much of it is paid at once."""
+
+    ONE_YEAR_NO_UPFRONT = "1y-no-upfront"
+    ONE_YEAR_PARTIAL_UPFRONT = "1y-partial-upfront"
+    ONE_YEAR_ALL_UPFRONT = "1y-all-upfront"
+    THREE_YEARS_NO_UPFRONT = "3y-no-upfront"
+    THREE_YEARS_PARTIAL_UPFRONT = "3y-partial-upfront"
+    THREE_YEARS_ALL_UPFRONT = "3y-all-upfront"
 
 
 class PriceBasis(StrEnum):
@@ -114,6 +125,11 @@ class PriceRow:
     def age_days(self, today: date) -> int:
         return (today - self.observed_on).days
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What another row takes over that is made of this price."""
+        return {each.name: getattr(self, each.name) for each in fields(PriceRow)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer(PriceRow):
@@ -171,6 +187,27 @@ class Offer(PriceRow):
         if self.interruption_band is None:
             return None
         return INTERRUPTION_BANDS[self.interruption_band]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRate(PriceRow):
+    """What an hour of a SageMaker machine costs under a plan, whatever of it is paid upfront."""
+
+    instance: InstanceType
+    plan: SavingsPlan
+    usd_per_hour: Decimal
+
+    @override
+    def __post_init__(self) -> None:
+        PriceRow.__post_init__(self)
+        _require_price("usd_per_hour", self.usd_per_hour)
+        if self.instance.hosting_name is None:
+            raise ValueError(f"{self.instance.name} is not a SageMaker hosting type")
+
+    @property
+    def name(self) -> str:
+        """As SageMaker spells it."""
+        return self.instance.hosting_name or self.instance.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,23 +1,22 @@
 """The price book: every offer as known on one day. Immutable; asking it reaches no network."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fnmatch import fnmatchcase
-from functools import partial
 from types import MappingProxyType
-from typing import Final, Self
+from typing import Final
 
-from typing_extensions import override
-
+from pricing.by_region import OffersByRegion, PlanRatesByRegion, require_unique
 from pricing.errors import NoPrice, UnknownInstanceType, UnknownRegion, did_you_mean
 from pricing.instances import InstanceType
 from pricing.offers import (
     AcceleratorOffer,
     Offer,
+    PlanRate,
     Platform,
     Purchase,
+    SavingsPlan,
     ServerlessComponent,
     ServerlessOffer,
     UnitItem,
@@ -30,55 +29,6 @@ STALE_DAYS: Final = 90
 """P4 and P5 fell by up to 44 % on one day of June 2025; a quarter is long enough to trust."""
 
 
-class OffersByRegion(Mapping[str, tuple[Offer, ...]]):
-    """Offers of each region, read when first asked for.
-
-    A book spans thirty regions and most questions are about one.
-    Opening a region checks it: every offer belongs to it, and none is there twice.
-    """
-
-    def __init__(self, readers: Mapping[str, Callable[[], tuple[Offer, ...]]]) -> None:
-        self._readers = dict(sorted(readers.items()))
-        self._opened: dict[str, tuple[Offer, ...]] = {}
-
-    @classmethod
-    def of(cls, offers: Iterable[Offer]) -> "OffersByRegion":
-        """Offers already at hand, checked at once."""
-        by_region: dict[str, list[Offer]] = {}
-        for offer in offers:
-            by_region.setdefault(offer.region, []).append(offer)
-        shelf = cls({region: partial(tuple, found) for region, found in by_region.items()})
-        for region in shelf:
-            shelf.open(region)
-        return shelf
-
-    def open(self, region: str) -> tuple[Offer, ...]:
-        if region not in self._opened:
-            self._opened[region] = check_offers(region, self._readers[region]())
-        return self._opened[region]
-
-    def with_more(self, more: Callable[[str, tuple[Offer, ...]], Iterable[Offer]]) -> Self:
-        """more: from a region and what is offered there, what else is."""
-
-        def both(region: str) -> tuple[Offer, ...]:
-            here = self.open(region)
-            return (*here, *more(region, here))
-
-        return type(self)({region: partial(both, region) for region in self})
-
-    @override
-    def __getitem__(self, region: str) -> tuple[Offer, ...]:
-        return self.open(region)
-
-    @override
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._readers)
-
-    @override
-    def __len__(self) -> int:
-        return len(self._readers)
-
-
 @dataclass(frozen=True, kw_only=True)
 class PriceBook:
     """`sources` and `notes` say, for people, where the rows come from and what to beware of."""
@@ -89,6 +39,7 @@ class PriceBook:
     notes: tuple[str, ...]
     instances: tuple[InstanceType, ...]
     offers_by_region: OffersByRegion
+    plan_rates_by_region: PlanRatesByRegion = field(default_factory=lambda: PlanRatesByRegion({}))
     serverless_offers: tuple[ServerlessOffer, ...] = ()
     accelerator_offers: tuple[AcceleratorOffer, ...] = ()
     unit_prices: tuple[UnitPrice, ...] = ()
@@ -98,17 +49,17 @@ class PriceBook:
     def __post_init__(self) -> None:
         for text in (self.name, *self.sources, *self.notes):
             require_line("text of a price book", text)
-        _require_unique("instance type", (i.name for i in self.instances))
-        _require_unique("hosting name", (i.hosting_name for i in self.instances if i.hosting_name))
-        _require_unique(
+        require_unique("instance type", (i.name for i in self.instances))
+        require_unique("hosting name", (i.hosting_name for i in self.instances if i.hosting_name))
+        require_unique(
             "serverless price",
             ((s.region, s.memory_mib, s.component) for s in self.serverless_offers),
         )
-        _require_unique(
+        require_unique(
             "accelerator", ((a.region, a.platform, a.name) for a in self.accelerator_offers)
         )
-        _require_unique("unit price", ((u.region, u.item) for u in self.unit_prices))
-        _require_unique(
+        require_unique("unit price", ((u.region, u.item) for u in self.unit_prices))
+        require_unique(
             "unpriced row", ((u.region, u.platform, u.instance.name) for u in self.unpriced_rows)
         )
         names = {i.name.casefold(): i for i in self.instances}
@@ -211,6 +162,14 @@ class PriceBook:
             )
         return min(candidates, key=lambda offer: (offer.usd_per_hour, offer.name))
 
+    def plan_rates(self, region: str, plan: SavingsPlan | None = None) -> tuple[PlanRate, ...]:
+        """Of SageMaker's machines under every plan, or under that one; empty where none is known.
+
+        Raises UnknownRegion.
+        """
+        found = self.plan_rates_by_region.get(self.require_region(region), ())
+        return tuple(rate for rate in found if plan in (None, rate.plan))
+
     def serverless(
         self,
         region: str,
@@ -292,24 +251,3 @@ class PriceBook:
         if not sizes:
             return f"SageMaker hosts no {family}; use EC2, or another family"
         return f"hosting types of that family: {', '.join(sizes)}"
-
-
-def check_offers(region: str, offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
-    """The offers themselves; raises ValueError where they cannot be those of one region."""
-    for offer in offers:
-        if offer.region != region:
-            raise ValueError(f"{offer.name} of {offer.region} stands among the offers of {region}")
-    if not offers:
-        raise ValueError(f"there is no offer in {region}")
-    _require_unique("offer", ((o.instance.name, o.platform, o.purchase) for o in offers))
-    return offers
-
-
-def _require_unique(what: str, keys: Iterable[object]) -> None:
-    twice = [key for key, count in Counter(keys).items() if count > 1]
-    if twice:
-        raise ValueError(f"{what} {_spelled(twice[0])} is there twice")
-
-
-def _spelled(key: object) -> str:
-    return " ".join(str(part) for part in key) if isinstance(key, tuple) else str(key)

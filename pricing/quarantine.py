@@ -2,7 +2,8 @@
 
 A list price is held to the price in force (a move over 30 % is more often an error than news) and
 to EC2's: what SageMaker asks for a machine over what EC2 asks lies within pricing.plausible's
-bounds. Spot moves as it likes, between a twentieth of on-demand and on-demand.
+bounds. Spot moves as it likes, between a twentieth of on-demand and on-demand. A savings plan's
+rate is held to the rate in force and to SageMaker's on-demand price.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from pricing.errors import BadPriceBook
 from pricing.offers import Platform, PriceBasis, Purchase
-from pricing.plausible import HOSTING_RATIO_BOUNDS
-from pricing.sources.seen import Hourly, Priced, Refused, SeenPrice
+from pricing.plausible import HOSTING_RATIO_BOUNDS, wrong_plan_rate
+from pricing.sources.seen import Hourly, PlanHourly, Priced, Refused, SeenPrice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,7 +113,7 @@ def sift(
             taken[price.what] = price
         else:
             quarantined.append(Quarantined.of(price, reason, standing))
-    for reasons in (_wrong_ratios, _wrong_spots):
+    for reasons in (_wrong_ratios, _wrong_spots, _wrong_plan_rates):
         for what, reason in reasons(taken, in_force).items():
             quarantined.append(Quarantined.of(taken.pop(what), reason, in_force.get(what)))
     return Sifted(taken, tuple(quarantined), len(tuple(prices)) - len(newer))
@@ -155,7 +156,7 @@ def _moved(price: SeenPrice, standing: Standing | None, globs: tuple[str, ...]) 
     if abs(move_ratio) <= MOVE_LIMIT_RATIO:
         return None
     names = {str(price.what)}
-    if isinstance(price.what, Hourly):
+    if isinstance(price.what, Hourly | PlanHourly):
         names.add(price.what.instance)
     if any(fnmatchcase(name, glob) for name in names for glob in globs):
         return None
@@ -201,6 +202,19 @@ def _wrong_spots(
             f"is {price.usd / on_demand:.2f} times on-demand's {on_demand:f} USD;"
             f" spot is {SPOT_FLOOR_RATIO} to 1 times"
         )
+    return reasons
+
+
+def _wrong_plan_rates(
+    taken: Mapping[Priced, SeenPrice], in_force: Mapping[Priced, Standing]
+) -> dict[Priced, str]:
+    reasons: dict[Priced, str] = {}
+    for what, price in taken.items():
+        if isinstance(what, PlanHourly):
+            on_demand = _usd(Hourly(what.instance, Platform.SAGEMAKER), taken, in_force)
+            wrong = wrong_plan_rate(price.usd, on_demand)
+            if wrong is not None:
+                reasons[what] = wrong
     return reasons
 
 

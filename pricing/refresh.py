@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from pricing.by_region import OffersByRegion, PlanRatesByRegion
 from pricing.errors import BadPriceBook, NoPrice, UnknownRegion, did_you_mean
 from pricing.merging import known_machines, refreshed_region
 from pricing.plausible import require_plausible
-from pricing.pricebook import OffersByRegion
 from pricing.quarantine import Quarantined, write_quarantine
 from pricing.sources.seen import Seen
 from pricing.storage import read_book, save_book
@@ -182,8 +182,6 @@ def _together(found: Iterable[Seen]) -> Seen:
 def _book(
     wanted: Wanted, in_force: PriceBook, machines: Machines, regions: Mapping[str, Region]
 ) -> PriceBook:
-    readers = {name: partial(in_force.offers, name) for name in in_force.regions}
-    readers |= {name: partial(tuple, region.offers) for name, region in regions.items()}
     where = ", ".join(regions)
     read = tuple(
         f"Read by {source.name} ({source.identity}): {where}; last on "
@@ -203,7 +201,8 @@ def _book(
             *(line for line in in_force.notes if not line.startswith(_BEGUN)),
         ),
         instances=tuple(machines.by_name.values()),
-        offers_by_region=OffersByRegion(readers),
+        offers_by_region=_offers(in_force, regions),
+        plan_rates_by_region=_plan_rates(in_force, regions),
         serverless_offers=(
             *(offer for offer in in_force.serverless_offers if offer.region not in regions),
             *(offer for region in regions.values() for offer in region.serverless),
@@ -219,6 +218,27 @@ def _book(
             or (row.instance.name, row.platform) not in regions[row.region].priced
         ),
     )
+
+
+def _offers(in_force: PriceBook, regions: Mapping[str, Region]) -> OffersByRegion:
+    readers = {name: partial(in_force.offers, name) for name in in_force.regions}
+    readers |= {name: partial(tuple, region.offers) for name, region in regions.items()}
+    return OffersByRegion(readers)
+
+
+def _plan_rates(in_force: PriceBook, regions: Mapping[str, Region]) -> PlanRatesByRegion:
+    """Only of regions where one is known."""
+    rates = {
+        name: partial(in_force.plan_rates, name)
+        for name in in_force.plan_rates_by_region
+        if name not in regions
+    }
+    rates |= {
+        name: partial(tuple, region.plan_rates)
+        for name, region in regions.items()
+        if region.plan_rates
+    }
+    return PlanRatesByRegion(rates)
 
 
 def _counts(name: str, region: Region, seen: Seen, quarantined: Iterable[Quarantined]) -> Counts:

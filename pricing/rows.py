@@ -23,10 +23,12 @@ from pricing.offers import (
     AcceleratorStatus,
     Confidence,
     Offer,
+    PlanRate,
     Platform,
     PriceBasis,
     PriceRow,
     Purchase,
+    SavingsPlan,
     ServerlessComponent,
     ServerlessOffer,
     UnitItem,
@@ -63,6 +65,7 @@ OFFER_COLUMNS: Final = (
     *("instance", "platform", "purchase", "usd_per_hour", "interruption_band"),
     *_PROVENANCE,
 )
+PLAN_RATE_COLUMNS: Final = ("instance", "plan", "usd_per_hour", *_PROVENANCE)
 SERVERLESS_COLUMNS: Final = ("region", "memory_mib", "component", "usd_per_second", *_PROVENANCE)
 ACCELERATOR_COLUMNS: Final = (
     *("region", "name", "platform", "fp32_tflops", "fp16_tflops", "memory_gib"),
@@ -149,6 +152,25 @@ def offer_to_row(offer: Offer) -> Row:
         "usd_per_hour": _money(offer.usd_per_hour),
         "interruption_band": offer.interruption_band or "",
         **_provenance_to_row(offer),
+    }
+
+
+def plan_rate_from_row(row: Row, region: str, machines: Mapping[str, InstanceType]) -> PlanRate:
+    return PlanRate(
+        instance=_machine(row, machines),
+        region=region,
+        plan=SavingsPlan(row["plan"]),
+        usd_per_hour=Decimal(row["usd_per_hour"]),
+        **_provenance_from_row(row),
+    )
+
+
+def plan_rate_to_row(rate: PlanRate) -> Row:
+    return {
+        "instance": rate.instance.name,
+        "plan": rate.plan,
+        "usd_per_hour": _money(rate.usd_per_hour),
+        **_provenance_to_row(rate),
     }
 
 

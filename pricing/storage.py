@@ -4,6 +4,7 @@
       manifest.json       what the book is, of which day, and where its rows come from
       instances.csv       the machines
       offers/REGION.csv   machines by the hour, one file a region: only the asked one is read
+      savings_plans/REGION.csv   rates of SageMaker's plans, likewise; none known where none is
       serverless.csv      serverless inference by memory size and component
       accelerators.csv    accelerators rented apart from a machine (retired)
       unit_prices.csv     data by the GB, storage by the GB-month
@@ -25,14 +26,15 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pricing.by_region import OffersByRegion, PlanRatesByRegion
 from pricing.errors import BadPriceBook
 from pricing.instances import InstanceType
-from pricing.offers import Offer
-from pricing.pricebook import OffersByRegion, PriceBook, check_offers
+from pricing.pricebook import PriceBook
 from pricing.rows import (
     ACCELERATOR_COLUMNS,
     INSTANCE_COLUMNS,
     OFFER_COLUMNS,
+    PLAN_RATE_COLUMNS,
     SERVERLESS_COLUMNS,
     UNIT_PRICE_COLUMNS,
     UNPRICED_COLUMNS,
@@ -43,6 +45,8 @@ from pricing.rows import (
     instance_to_row,
     offer_from_row,
     offer_to_row,
+    plan_rate_from_row,
+    plan_rate_to_row,
     serverless_from_row,
     serverless_to_row,
     unit_price_from_row,
@@ -60,6 +64,7 @@ _RESTORE: Final = "put the file back as it was published, or load another book"
 
 
 Value = TypeVar("Value")
+_Check = Callable[[str, tuple[Value, ...]], tuple[Value, ...]]
 
 
 class _Manifest(BaseModel):
@@ -80,19 +85,28 @@ class _Table:
     columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A table of the same columns for each region."""
+
+    name: str
+    columns: tuple[str, ...]
+
+    def of(self, region: str) -> _Table:
+        return _Table(f"{self.name}/{region}.csv", self.columns)
+
+
 _INSTANCES: Final = _Table("instances.csv", INSTANCE_COLUMNS)
 _SERVERLESS: Final = _Table("serverless.csv", SERVERLESS_COLUMNS)
 _ACCELERATORS: Final = _Table("accelerators.csv", ACCELERATOR_COLUMNS)
 _UNIT_PRICES: Final = _Table("unit_prices.csv", UNIT_PRICE_COLUMNS)
 _UNPRICED: Final = _Table("unpriced.csv", UNPRICED_COLUMNS)
-
-
-def _offers_of(region: str) -> _Table:
-    return _Table(f"offers/{region}.csv", OFFER_COLUMNS)
+_OFFERS: Final = _Folder("offers", OFFER_COLUMNS)
+_PLAN_RATES: Final = _Folder("savings_plans", PLAN_RATE_COLUMNS)
 
 
 def read_book(folder: Path) -> PriceBook:
-    """The book in a folder. Offers of a region are read when first asked for.
+    """The book in a folder. What is known of a region is read when first asked for.
 
     Raises BadPriceBook where the files cannot be trusted; a region's own file speaks up when it
     is read.
@@ -100,7 +114,7 @@ def read_book(folder: Path) -> PriceBook:
     manifest = _read_manifest(folder / MANIFEST)
     instances = _read(folder, _INSTANCES, instance_from_row)
     machines = {machine.name: machine for machine in instances}
-    regions = sorted(path.stem for path in (folder / "offers").glob("*.csv"))
+    by_region = partial(_readers, folder, machines)
     try:
         return PriceBook(
             name=manifest.name,
@@ -109,7 +123,10 @@ def read_book(folder: Path) -> PriceBook:
             notes=manifest.notes,
             instances=instances,
             offers_by_region=OffersByRegion(
-                {region: partial(_read_offers, folder, region, machines) for region in regions}
+                by_region(_OFFERS, offer_from_row, OffersByRegion.check)
+            ),
+            plan_rates_by_region=PlanRatesByRegion(
+                by_region(_PLAN_RATES, plan_rate_from_row, PlanRatesByRegion.check)
             ),
             serverless_offers=_read(folder, _SERVERLESS, serverless_from_row),
             accelerator_offers=_read(folder, _ACCELERATORS, accelerator_from_row),
@@ -129,7 +146,7 @@ def save_book(book: PriceBook, folder: Path) -> None:
         )
     partial_folder = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial_folder, ignore_errors=True)
-    (partial_folder / "offers").mkdir(parents=True)
+    partial_folder.mkdir(parents=True)
     try:
         _write(book, partial_folder)
         partial_folder.rename(folder)
@@ -166,15 +183,26 @@ def _read_manifest(path: Path) -> _Manifest:
     return manifest
 
 
-def _read_offers(
-    folder: Path, region: str, machines: Mapping[str, InstanceType]
-) -> tuple[Offer, ...]:
-    table = _offers_of(region)
-    offers = _read(folder, table, partial(offer_from_row, region=region, machines=machines))
-    try:
-        return check_offers(region, offers)
-    except ValueError as error:
-        raise BadPriceBook(f"{folder / table.file}: {error}", hint=_RESTORE) from error
+def _readers(
+    folder: Path,
+    machines: Mapping[str, InstanceType],
+    kind: _Folder,
+    parse: Callable[[Row, str, Mapping[str, InstanceType]], Value],
+    check: _Check[Value],
+) -> dict[str, Callable[[], tuple[Value, ...]]]:
+    """By region, how its file is read."""
+
+    def read(region: str) -> tuple[Value, ...]:
+        table = kind.of(region)
+        rows = _read(folder, table, lambda row: parse(row, region, machines))
+        try:
+            return check(region, rows)
+        except ValueError as error:
+            raise BadPriceBook(f"{folder / table.file}: {error}", hint=_RESTORE) from error
+
+    return {
+        path.stem: partial(read, path.stem) for path in sorted((folder / kind.name).glob("*.csv"))
+    }
 
 
 def _read(folder: Path, table: _Table, parse: Callable[[Row], Value]) -> tuple[Value, ...]:
@@ -229,11 +257,15 @@ def _write(book: PriceBook, folder: Path) -> None:
     _write_rows(folder, _UNIT_PRICES, map(unit_price_to_row, book.unit_prices))
     _write_rows(folder, _UNPRICED, map(unpriced_to_row, book.unpriced_rows))
     for region, offers in book.offers_by_region.items():
-        _write_rows(folder, _offers_of(region), map(offer_to_row, offers))
+        _write_rows(folder, _OFFERS.of(region), map(offer_to_row, offers))
+    for region, rates in book.plan_rates_by_region.items():
+        _write_rows(folder, _PLAN_RATES.of(region), map(plan_rate_to_row, rates))
 
 
 def _write_rows(folder: Path, table: _Table, rows: Iterable[Row]) -> None:
-    with (folder / table.file).open("w", encoding="utf-8", newline="") as file:
+    path = folder / table.file
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(table.columns)
         writer.writerows([row[column] for column in table.columns] for row in rows)

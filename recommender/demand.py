@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from loadtests.errors import UsageError
 from loadtests.slo import Slo, parse_slo
 from loadtests.traffic import Hourly
-from pricing import OwnMachine
+from pricing import OwnMachine, SavingsPlan
 
 if TYPE_CHECKING:
     from loadtests.traffic import Traffic
@@ -22,6 +22,7 @@ Platform = Literal["sagemaker", "serverless", "ec2", "own"]
 Purchase = Literal["on-demand", "spot", "savings-plan"]
 SavedOn = Literal["sagemaker", "ec2"]
 SavingRatio = Annotated[Decimal, Field(gt=0, lt=1)]
+SavedBy = SavingsPlan | SavingRatio
 
 
 class _Frozen(BaseModel):
@@ -76,8 +77,9 @@ class Constraints(_Frozen):
 
     headroom_ratio: share of capacity kept free at peak. zones: with two or more, losing one keeps
     the SLO. confidence: with which a fleet must meet the SLO. instance_types: globs; empty is all.
-    own_machines: considered whatever the platforms and purchases. savings_plans: share of the
-    on-demand price that the user's plan saves, by platform.
+    own_machines: considered whatever the platforms and purchases. savings_plans: by platform, the
+    share of the on-demand price that the user's plan saves; or, on SageMaker, the plan by name, at
+    the rates in the price book.
     self_hosting_usd_per_month: what running machines oneself costs besides them. load_balancer:
     whether one stands before machines of EC2.
     """
@@ -91,9 +93,20 @@ class Constraints(_Frozen):
     zones: int = Field(default=1, ge=1, le=6)
     confidence: float = Field(default=0.8, gt=0.5, lt=1)
     own_machines: tuple[OwnMachine, ...] = ()
-    savings_plans: dict[SavedOn, SavingRatio] = Field(default_factory=dict)
+    savings_plans: dict[SavedOn, SavedBy] = Field(default_factory=dict)
     self_hosting_usd_per_month: Decimal = Field(default=Decimal(0), ge=0)
     load_balancer: bool = True
+
+    @field_validator("savings_plans")
+    @classmethod
+    def _require_known_rates(cls, plans: dict[SavedOn, SavedBy]) -> dict[SavedOn, SavedBy]:
+        for platform, plan in plans.items():
+            if platform != "sagemaker" and isinstance(plan, SavingsPlan):
+                raise ValueError(
+                    f"rates of {plan} on {platform} are not in any price book; give the share "
+                    "that it saves"
+                )
+        return plans
 
 
 class Demand(_Frozen):

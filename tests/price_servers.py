@@ -1,5 +1,6 @@
 """AWS's price endpoints on loopback, which moto does not have: the pricing service, the public
-offer files and Spot Advisor's data; and EC2's spot prices, of which moto has one for all.
+files of offers and of savings plans, and Spot Advisor's data; and EC2's spot prices, of which moto
+has one for all.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ DESCRIBED = (
 )
 OFFER = "/offers/v1.0/aws/AmazonSageMaker/20260920025606/us-east-1/index.json"
 ELB_OFFER = "/offers/v1.0/aws/AWSELB/20260920025606/us-east-1/index.json"
+PLANS = "/savingsPlan/v1.0/aws/AWSMachineLearningSavingsPlans/20261112002652/us-east-1/index.json"
+PLANS_INDEX = "/savingsPlan/v1.0/aws/AWSMachineLearningSavingsPlans/current/region_index.json"
 EC2_OFFER = "/offers/v1.0/aws/AmazonEC2/20260920025606/us-east-1/index.json"
 
 
@@ -66,6 +69,7 @@ class PriceServer:
         self.cut_at_bytes = None
         self.gzipped = False
         self.serve_offers()
+        self.serve_plans()
         self.serve_advice()
 
     def serve_offers(self):
@@ -76,6 +80,10 @@ class PriceServer:
             items = [item for item in self.items if item["serviceCode"] == service]
             self.serve(f"/offers/v1.0/aws/{service}/current/region_index.json", index)
             self.serve(path, offer_of(items, self.published))
+
+    def serve_plans(self):
+        self.files[PLANS_INDEX] = (DATA / "savings_plans_region_index.json").read_bytes()
+        self.files[PLANS] = (DATA / "savings_plans_us-east-1.json").read_bytes()
 
     def serve_advice(self):
         told = json.loads((DATA / "spot_advisor_sample.json").read_text())

@@ -2,6 +2,7 @@
 
 from pricing.sources.seen import (
     Hourly,
+    PlanHourly,
     Priced,
     PriceSource,
     Refused,
@@ -14,6 +15,7 @@ from pricing.sources.seen import (
 
 __all__ = [
     "Hourly",
+    "PlanHourly",
     "PriceSource",
     "Priced",
     "Refused",

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 from pricing.offers import (
-    UNIT_OF,
     Confidence,
     Platform,
     PriceBasis,
     ServerlessComponent,
     UnitItem,
 )
+from pricing.sources.listed import NotBelieved, agreed, listed_usd
 from pricing.sources.seen import (
     Hourly,
     Priced,
@@ -51,14 +50,6 @@ _PLAIN_EC2: Final = {
     "capacitystatus": "Used",
     "operation": "RunInstances",
 }
-_UNITS: Final = {
-    "hour": frozenset({"hrs", "hours", "hour"}),
-    "second": frozenset({"seconds", "second"}),
-    "LCU-hour": frozenset({"lcu-hrs", "lcu-hours", "lcu-hour"}),
-    "GB": frozenset({"gb"}),
-    "GB-month": frozenset({"gb-mo", "gb-month"}),
-}
-_HOURLY_BOUNDS_USD: Final = (Decimal("0.0005"), Decimal(100_000))
 _PROVISIONED: Final = re.compile(r"ProvisionedConcurrency:(Usage|Mem)-(\d+)GB$")
 _SERVERLESS: Final = re.compile(r"(?:^|-)ServerlessInf:Mem-(\d+)GB$")
 _DATA: Final = re.compile(r"(?:^|-)Hst:Data-Bytes-(In|Out)$")
@@ -81,10 +72,6 @@ class Product:
     @property
     def source(self) -> str:
         return f"AWS Price List of {self.published_on}, SKU {self.sku}"
-
-
-class _NotBelieved(Exception):  # noqa: N818 - a verdict on one product, told as a Refused
-    pass
 
 
 def prices_in(
@@ -111,7 +98,7 @@ def prices_in(
                 hosting.setdefault(price.what, []).append(price)
             else:
                 others.append((component, price))
-    prices, contradicting = _agreed(hosting)
+    prices, contradicting = agreed(hosting)
     refused += contradicting
     refused += _apart_from_hosting(prices, others)
     return tuple(prices.values()), tuple(refused)
@@ -124,7 +111,7 @@ def _found(product: Product, region: str) -> tuple[str, SeenPrice] | Refused | N
         return None
     try:
         return component, _price(product, what, region)
-    except _NotBelieved as reason:
+    except NotBelieved as reason:
         usd = _as_said(product.terms)
         return replace(_refused(product, region, str(what), str(reason)), usd=usd)
 
@@ -211,16 +198,9 @@ def _by_quantity(attributes: Mapping[str, str]) -> UnitItem | None:
 
 def _price(product: Product, what: Priced, region: str) -> SeenPrice:
     dimension = _only_dimension(product)
-    unit = _unit_of(what)
-    if str(dimension.get("unit", "")).casefold() not in _UNITS[unit]:
-        raise _NotBelieved(f"is sold by {dimension.get('unit')!r}; wanted: the {unit}")
-    usd = _usd(dimension)
-    lowest, highest = _HOURLY_BOUNDS_USD
-    if isinstance(what, Hourly) and not lowest <= usd <= highest:
-        raise _NotBelieved(f"costs {usd} USD an hour, which no machine does")
     return SeenPrice(
         what=what,
-        usd=usd,
+        usd=listed_usd(what, dimension.get("unit"), dimension.get("pricePerUnit", {}).get("USD")),
         region=region,
         observed_on=product.published_on,
         source=product.source,
@@ -232,68 +212,22 @@ def _price(product: Product, what: Priced, region: str) -> SeenPrice:
 def _only_dimension(product: Product) -> Mapping[str, Any]:
     """The one price of the one term. Of several terms, the last to have come into force."""
     if not product.terms:
-        raise _NotBelieved("has no on-demand term: it is sold with money upfront only")
+        raise NotBelieved("has no on-demand term: it is sold with money upfront only")
     begun = {str(term.get("effectiveDate", ""))[:10]: term for term in product.terms.values()}
     in_force = [day for day in begun if day <= product.published_on.isoformat()]
     if not in_force:
-        raise _NotBelieved(f"comes into force on {min(begun)} only")
+        raise NotBelieved(f"comes into force on {min(begun)} only")
     term = begun[max(in_force)]
     dimensions = list(term.get("priceDimensions", {}).values())
     if len(dimensions) != 1:
-        raise _NotBelieved(f"is priced in {len(dimensions)} tiers; the book has one price")
+        raise NotBelieved(f"is priced in {len(dimensions)} tiers; the book has one price")
     (dimension,) = dimensions
     if dimension.get("beginRange", "0") != "0" or dimension.get("endRange", "Inf") != "Inf":
-        raise _NotBelieved(
+        raise NotBelieved(
             f"is one tier of several: from {dimension.get('beginRange')}"
             f" to {dimension.get('endRange')}"
         )
     return dict(dimension)
-
-
-def _usd(dimension: Mapping[str, Any]) -> Decimal:
-    text = dimension.get("pricePerUnit", {}).get("USD")
-    if text is None:
-        raise _NotBelieved("has no price in USD")
-    try:
-        usd = Decimal(str(text))
-    except InvalidOperation:
-        raise _NotBelieved(f"costs {text!r}, which is not a number") from None
-    if not usd.is_finite() or usd <= 0:
-        raise _NotBelieved(f"costs {text}: reserved or free, not what an hour is sold for")
-    return _without_padding(usd)
-
-
-def _without_padding(usd: Decimal) -> Decimal:
-    """1.0060000000 is 1.006, and 10 is not 1E+1."""
-    return Decimal(f"{usd.normalize():f}")
-
-
-def _unit_of(what: Priced) -> str:
-    match what:
-        case Hourly():
-            return "hour"
-        case ServerlessMemory():
-            return "second"
-        case UnitItem():
-            return UNIT_OF[what]
-
-
-def _agreed(
-    found: Mapping[Priced, list[SeenPrice]],
-) -> tuple[dict[Priced, SeenPrice], list[Refused]]:
-    """One price for each thing; where the list has two that differ, neither."""
-    prices: dict[Priced, SeenPrice] = {}
-    refused: list[Refused] = []
-    for what, said in found.items():
-        different = sorted({price.usd for price in said})
-        if len(different) == 1:
-            prices[what] = said[0]
-            continue
-        both = " and ".join(f"{usd:f}" for usd in different)
-        refused += [
-            refused_price(price, f"the list has two prices for it: {both}") for price in said
-        ]
-    return prices, refused
 
 
 def _apart_from_hosting(

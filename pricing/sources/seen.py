@@ -13,10 +13,18 @@ from typing import Protocol
 from typing_extensions import override
 
 from pricing.instances import InstanceType
-from pricing.offers import Platform, PriceRow, Purchase, ServerlessComponent, UnitItem
+from pricing.offers import (
+    Platform,
+    PriceRow,
+    Purchase,
+    SavingsPlan,
+    ServerlessComponent,
+    UnitItem,
+)
 
 __all__ = [
     "Hourly",
+    "PlanHourly",
     "PriceSource",
     "Priced",
     "Refused",
@@ -47,6 +55,18 @@ class Hourly:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanHourly:
+    """A machine of SageMaker's by the hour, under a savings plan."""
+
+    instance: str
+    plan: SavingsPlan
+
+    @override
+    def __str__(self) -> str:
+        return f"ml.{self.instance} {self.plan}"
+
+
+@dataclass(frozen=True, slots=True)
 class ServerlessMemory:
     """A second of serverless inference."""
 
@@ -58,7 +78,7 @@ class ServerlessMemory:
         return f"serverless {self.memory_mib} MiB {self.component}"
 
 
-Priced = Hourly | ServerlessMemory | UnitItem
+Priced = Hourly | PlanHourly | ServerlessMemory | UnitItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,7 +134,8 @@ def filter_options(function: Function) -> Function:
             help="These only, e.g. 'ml.g6*.xlarge'; may be given again.",
         ),
         click.option(
-            "--purchase", "purchases", multiple=True, type=click.Choice(["on-demand", "spot"]),
+            "--purchase", "purchases", multiple=True,
+            type=click.Choice(["on-demand", "spot", "savings-plan"]),
             help="Bought so; may be given again.",
         ),
         click.option(

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LEGEND", "book_facts", "book_said", "lines_table"]
 
-LEGEND = (
-    "~ derived by a rule   saves: spot below on-demand   reclaimed: share of machines in a month"
-)
+LEGEND = "~ derived by a rule   saves: below on-demand   reclaimed: share of machines in a month"
 
 
 def lines_table(lines: Iterable[PriceLine], *, with_region: bool) -> Table:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from loadtests.environment import utc_now
+from pricing import SavingsPlan
 from pricing.sources.own_offers import OwnOffers
 from recommender.errors import BadRequest
 
@@ -33,9 +34,10 @@ def terms_options(function: Function) -> Function:
             "machines.  [default: 0]",
         ),
         click.option(
-            "--savings-plan", "savings_plans", multiple=True, metavar="[PLATFORM=]RATE",
-            help="Share of on-demand prices that your plan saves: 0.3 on SageMaker, ec2=0.3 on "
-            "EC2; 0 for none.",
+            "--savings-plan", "savings_plans", multiple=True, metavar="[PLATFORM=]PLAN",
+            help="A plan of SageMaker's by name, 1y-no-upfront, at the price book's rates; or the "
+            "share of on-demand prices that yours saves: 0.3 on SageMaker, ec2=0.3 on EC2; 0 for "
+            "none.",
         ),
         click.option(
             "--offers", "own_machines", metavar="CSV",
@@ -48,7 +50,7 @@ def terms_options(function: Function) -> Function:
 
 
 def taken_terms(given: dict[str, Any]) -> dict[str, Any]:
-    """Takes its options out of `given`. Raises BadOwnOffer, and BadRequest for a rate."""
+    """Takes its options out of `given`. Raises BadOwnOffer, and BadRequest for a plan."""
     offers, plans = given.pop("own_machines"), given.pop("savings_plans")
     usd = given.pop("self_hosting_usd_per_month")
     return {
@@ -59,20 +61,30 @@ def taken_terms(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _savings_plans(given: tuple[str, ...]) -> dict[str, Decimal]:
+def _savings_plans(given: tuple[str, ...]) -> dict[str, SavingsPlan | Decimal]:
     """By platform; a saving of 0 takes one away."""
-    savings = {}
+    plans = {}
     for text in given:
-        named, _, rate = text.rpartition("=")
-        platform, ratio = named or "sagemaker", _ratio(rate)
-        if platform not in SAVED_ON or not 0 <= ratio < 1:
+        named, _, said = text.rpartition("=")
+        platform, plan = named or "sagemaker", _plan(said)
+        if platform not in SAVED_ON or not (isinstance(plan, SavingsPlan) or 0 <= plan < 1):
             raise BadRequest(
-                f"--savings-plan {text}: not the share that a plan saves",
-                hint="a share of the on-demand price: --savings-plan 0.3 on SageMaker, "
-                "--savings-plan ec2=0.3 on EC2",
+                f"--savings-plan {text}: neither a plan nor the share that one saves",
+                hint=f"plans of SageMaker: {', '.join(SavingsPlan)}; or a share of the on-demand "
+                "price: --savings-plan 0.3 on SageMaker, --savings-plan ec2=0.3 on EC2",
             )
-        savings[platform] = ratio
-    return {platform: ratio for platform, ratio in savings.items() if ratio}
+        if platform == "ec2" and isinstance(plan, SavingsPlan):
+            raise BadRequest(
+                f"--savings-plan {text}: the files of Compute plans' rates are not read",
+                hint="give the share that yours saves: --savings-plan ec2=0.3",
+            )
+        plans[platform] = plan
+    return {platform: plan for platform, plan in plans.items() if plan}
+
+
+def _plan(text: str) -> SavingsPlan | Decimal:
+    """By name, or as `_ratio`."""
+    return SavingsPlan(text) if text in set(SavingsPlan) else _ratio(text)
 
 
 def _ratio(text: str) -> Decimal:

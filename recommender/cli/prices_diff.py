@@ -100,7 +100,7 @@ def _row(state: str, before: PriceLine | None, after: PriceLine | None) -> dict[
         "state": state,
         "what": line.what,
         "platform": None if line.platform is None else line.platform.value,
-        "purchase": line.purchase.value,
+        "purchase": line.terms,
         "region": line.row.region,
         "unit": line.unit,
         "before_usd": None if before is None else exact_usd(before.usd),

@@ -73,7 +73,7 @@ class History:
                 "book": entry.book,
                 "what": entry.line.what,
                 "platform": entry.line.platform and entry.line.platform.value,
-                "purchase": entry.line.purchase.value,
+                "purchase": entry.line.terms,
                 "region": entry.line.row.region,
                 "usd": exact_usd(entry.line.usd),
                 "unit": entry.line.unit,

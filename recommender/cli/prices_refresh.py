@@ -20,9 +20,11 @@ from pricing.quarantine import QUARANTINE_FILE
 from pricing.refresh import Wanted, fetch, publish, refreshed_book
 from pricing.sources.aws import Aws
 from pricing.sources.instance_types import InstanceTypes
-from pricing.sources.offer_file import OFFER_URL, OfferFile
+from pricing.sources.offer_file import OfferFile
 from pricing.sources.price_list import PriceList
 from pricing.sources.products import EC2, ELB, SAGEMAKER
+from pricing.sources.region_files import OFFER_URL
+from pricing.sources.savings_plan_file import SavingsPlanFile
 from pricing.sources.spot_advisor import SPOT_ADVISOR_URL, SpotAdvisor
 from pricing.sources.spot_history import SpotHistory
 from recommender.cli.places import books_folder, cache_folder
@@ -43,9 +45,10 @@ if TYPE_CHECKING:
 __all__ = ["refresh_command"]
 
 # Those with list prices come first: a region that they do not know is a slip.
-WITH_ACCOUNT: Final = ("price-list", "instance-types", "spot-history", "spot-advisor")
-WITHOUT: Final = ("offer-file", "elb-offer-file", "ec2-offer-file", "spot-advisor")
-SOURCES: Final = ("price-list", *WITHOUT[:-1], *WITH_ACCOUNT[1:])
+PUBLIC: Final = ("savings-plan-file", "spot-advisor")
+WITH_ACCOUNT: Final = ("price-list", "instance-types", "spot-history", *PUBLIC)
+WITHOUT: Final = ("offer-file", "elb-offer-file", "ec2-offer-file", *PUBLIC)
+SOURCES: Final = tuple(dict.fromkeys(("price-list", *WITHOUT[:3], *WITH_ACCOUNT)))
 SHOWN: Final = 8
 STOPPED: Final = 130
 COUNTED: Final = ("seen", "taken", "moved", "followed", "advised", "older", "quarantined")
@@ -71,7 +74,7 @@ COUNTED: Final = ("seen", "taken", "moved", "followed", "advised", "older", "qua
 )  # fmt: skip
 @click.option(
     "--offer-url", metavar="URL", envvar="RECOMMENDER_OFFER_URL",
-    help="Where the public offer files are.  [default: AWS's]",
+    help="Where the public offer files and savings plan files are.  [default: AWS's]",
 )  # fmt: skip
 @click.option(
     "--spot-advisor-url", metavar="URL", envvar="RECOMMENDER_SPOT_ADVISOR_URL",
@@ -83,11 +86,12 @@ def refresh_command(**given: Any) -> None:  # noqa: ANN401 - what click parsed
     """Read today's prices and write them as a new price book of your own.
 
     With AWS credentials it asks the AWS Price List (price-list), what machines are
-    (instance-types), what spot costs now (spot-history) and Spot Advisor; they need the rights
-    pricing:GetProducts, ec2:DescribeSpotPriceHistory and ec2:DescribeInstanceTypes. Without
-    credentials it reads the public offer files (offer-file is SageMaker's, 4 MB a region;
-    elb-offer-file is that of load balancers; ec2-offer-file is EC2's, some 400 MB) and Spot
-    Advisor. Endpoints are set in boto3's ways (AWS_ENDPOINT_URL_PRICING, AWS_ENDPOINT_URL_EC2).
+    (instance-types) and what spot costs now (spot-history); they need the rights
+    pricing:GetProducts, ec2:DescribeSpotPriceHistory and ec2:DescribeInstanceTypes. Without them
+    it reads the public offer files (offer-file is SageMaker's, 4 MB a region; elb-offer-file is
+    that of load balancers; ec2-offer-file is EC2's, some 400 MB). Either way it reads Spot Advisor
+    and the rates of SageMaker's savings plans (savings-plan-file). Endpoints are set in boto3's
+    ways (AWS_ENDPOINT_URL_PRICING, AWS_ENDPOINT_URL_EC2).
 
     The new book is written whole or not at all; until then, and after any fault, the book in force
     stays in force. A refresh that stopped goes on where it was. A row that was not refreshed is
@@ -95,7 +99,8 @@ def refresh_command(**given: Any) -> None:  # noqa: ANN401 - what click parsed
 
     A price that moves over 30 %, or that makes hosting less than 1.10 or more than 1.45 times
     EC2's, is not used: it stands in quarantine.csv in the book's folder, with the reason, and the
-    old row stays. Spot moves as it likes, between a twentieth of on-demand and on-demand.
+    old row stays. Spot moves as it likes, between a twentieth of on-demand and on-demand. A plan's
+    rate lies between a tenth of on-demand and on-demand.
     """
     now = utc_now()
     in_force = book_in_use(given["prices"])
@@ -112,13 +117,17 @@ def refresh_command(**given: Any) -> None:  # noqa: ANN401 - what click parsed
         click.echo("stopped; the same command goes on where it was", err=True)
         sys.exit(STOPPED)
     parts.forget(wanted.sources, wanted.regions)
-    if given["as_json"]:
+    _tell(refreshed, folder, as_json=given["as_json"])
+
+
+def _tell(refreshed: Refreshed, folder: Path, *, as_json: bool) -> None:
+    if as_json:
         click.echo(json.dumps(_document(refreshed, folder), indent=2))
     else:
         _show(refreshed)
     click.echo(f"written: {folder}", err=True)
-    if tuple(price_shelf().folders())[-1] != wanted.name:
-        click.echo(f"  a newer book is in force; use it with --prices {wanted.name}", err=True)
+    if tuple(price_shelf().folders())[-1] != folder.name:
+        click.echo(f"  a newer book is in force; use it with --prices {folder.name}", err=True)
 
 
 def _refreshed(wanted: Wanted, in_force: PriceBook, parts: KeptParts, *, quiet: bool) -> Refreshed:
@@ -162,6 +171,7 @@ def _source(name: str, given: dict[str, Any], aws: Aws) -> PriceSource:
         "offer-file": lambda: OfferFile(SAGEMAKER, offers),
         "elb-offer-file": lambda: OfferFile(ELB, offers),
         "ec2-offer-file": lambda: OfferFile(EC2, offers),
+        "savings-plan-file": lambda: SavingsPlanFile(offers),
         "instance-types": lambda: InstanceTypes(aws),
         "spot-history": lambda: SpotHistory(aws),
         "spot-advisor": lambda: SpotAdvisor(advice),

@@ -75,7 +75,7 @@ def _prices_table(lines: list[PriceLine]) -> Table:
         table.add_row(
             row.region,
             str(line.platform),
-            str(line.purchase),
+            str(line.plan or line.purchase),
             exact_usd(line.usd),
             "" if line.saving_ratio is None else f"{line.saving_ratio:.0%}",
             line.interruption_band or "",

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -16,10 +17,13 @@ from pricing import (
     InstanceType,
     Offer,
     OffersByRegion,
+    PlanRate,
+    PlanRatesByRegion,
     Platform,
     PriceBasis,
     PriceBook,
     Purchase,
+    SavingsPlan,
     ServerlessComponent,
     ServerlessOffer,
     UnitItem,
@@ -53,6 +57,19 @@ def offer(instance, usd_per_hour, platform=Platform.EC2, purchase=Purchase.ON_DE
             "instance": instance,
             "platform": platform,
             "purchase": purchase,
+            "region": "us-east-1",
+            "usd_per_hour": Decimal(usd_per_hour),
+            **SEEN,
+            **changes,
+        }
+    )
+
+
+def rate(instance, usd_per_hour, plan=SavingsPlan.ONE_YEAR_NO_UPFRONT, **changes):
+    return PlanRate(
+        **{
+            "instance": instance,
+            "plan": plan,
             "region": "us-east-1",
             "usd_per_hour": Decimal(usd_per_hour),
             **SEEN,
@@ -123,6 +140,16 @@ def make_machine():
 @pytest.fixture
 def make_offer():
     return offer
+
+
+@pytest.fixture
+def planned_book(small_book):
+    """The small book, with rates of two plans for the one machine that SageMaker has there."""
+    machine = small_book.instance("m5.large")
+    rates = PlanRatesByRegion.of(
+        [rate(machine, "0.092"), rate(machine, "0.05", SavingsPlan.THREE_YEARS_ALL_UPFRONT)]
+    )
+    return replace(small_book, name="planned", plan_rates_by_region=rates)
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from functools import partial
 
 import pytest
 from click.testing import CliRunner
-from price_servers import OFFER
+from price_servers import OFFER, PLANS
 
 from pricing import (
     OffersByRegion,
     Platform,
     PricingError,
     Purchase,
+    SavingsPlan,
     Shelf,
     load_book,
     save_book,
@@ -144,7 +145,7 @@ def test_a_machine_that_the_book_does_not_know_joins_it(
     bundled = load_book()
     save_book(without(bundled, "m5.xlarge"), tmp_path / "older")
     output = told(refresh(start=("--prices", str(tmp_path / "older"))))
-    assert "us-east-1, instance-types, 2 of 4" in output
+    assert "us-east-1, instance-types, 2 of 5" in output
     assert "spot at 0.00001 USD" in output, "moto's one price is not believed"
     book, known = shelf.newest().book, bundled.instance("m5.xlarge")
     joined = book.instance("ml.m5.xlarge")
@@ -247,6 +248,45 @@ def test_what_cannot_be_asked_for_is_told(refresh, given, says):
         told(result)
     else:
         assert says in str(failed(result))
+
+
+@pytest.mark.usefixtures("no_account")
+def test_rates_of_savings_plans_are_read_alone_and_carried_over(refresh, shelf, few_regions):
+    before = load_book(few_regions)
+    told(refresh("--source", "savings-plan-file", "--book", "plans"))
+    book = shelf.book("plans")
+    rates = {(rate.name, rate.plan): rate for rate in book.plan_rates("us-east-1")}
+    assert len(rates) == 24
+    rate = rates["ml.m5.xlarge", SavingsPlan.ONE_YEAR_NO_UPFRONT]
+    assert (str(rate.usd_per_hour), rate.observed_on.isoformat()) == ("0.184", "2026-11-12")
+    assert book.offers("us-east-1") == before.offers("us-east-1")
+    told(refresh("--source", "offer-file", "--book", "later", start=("--prices", "plans")))
+    assert shelf.book("later").plan_rates("us-east-1") == book.plan_rates("us-east-1")
+    again = refresh("--source", "savings-plan-file", "--json", start=("--prices", "later"))
+    assert '"moved": 0' in told(again)
+
+
+@pytest.mark.usefixtures("no_account")
+def test_rates_are_among_what_is_public(refresh, shelf):
+    output = told(refresh())
+    assert "us-east-1, savings-plan-file, 4 of 5" in output
+    assert len(shelf.newest().book.plan_rates("us-east-1")) == 24
+
+
+@pytest.mark.usefixtures("no_account")
+def test_a_rate_above_on_demand_is_quarantined_and_half_a_file_leaves_the_book_in_force(
+    refresh, published, shelf
+):
+    whole = published.files[PLANS]
+    published.files[PLANS] = whole[: len(whole) // 2]
+    fault = failed(refresh("--source", "savings-plan-file"))
+    assert "price book few-regions stays in force" in fault.hint
+    published.files[PLANS] = whole.replace(b'"price": "0.1840"', b'"price": "0.2310"')
+    output = told(refresh("--source", "savings-plan-file", "--book", "plans"))
+    assert "ml.m5.xlarge 1y-no-upfront at 0.231 USD costs 0.231 USD an hour, 1.00 times" in output
+    (row,) = quarantined(shelf.user_folder / "plans")
+    assert (row["what"], row["usd"]) == ("ml.m5.xlarge 1y-no-upfront", "0.231")
+    assert len(shelf.book("plans").plan_rates("us-east-1")) == 23
 
 
 @pytest.mark.usefixtures("no_account")

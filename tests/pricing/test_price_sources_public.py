@@ -108,7 +108,7 @@ def test_a_file_that_is_cut_short_is_no_file(published, share):
     whole = published.files[OFFER]
     published.cut_at_bytes = int(len(whole) * share)
     source = OfferFile(SAGEMAKER, published.url)
-    source._paths = {"us-east-1": OFFER}
+    source._files._paths = {"us-east-1": OFFER}
     with pytest.raises(BadOffer, match="cut short"):
         source.seen("us-east-1", quiet)
     published.cut_at_bytes = None

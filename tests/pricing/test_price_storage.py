@@ -27,10 +27,13 @@ from pricing import (
     InstanceType,
     Offer,
     OffersByRegion,
+    PlanRate,
+    PlanRatesByRegion,
     Platform,
     PriceBasis,
     PriceBook,
     Purchase,
+    SavingsPlan,
     ServerlessComponent,
     ServerlessOffer,
     UnitItem,
@@ -137,6 +140,22 @@ def accelerator_offers(draw):
 
 
 @st.composite
+def plan_rates(draw, instances):
+    """None where no machine is SageMaker's."""
+    hosted = [machine for machine in instances if machine.hosting_name is not None]
+    if not hosted:
+        return ()
+    rates = st.builds(
+        PlanRate,
+        **PROVENANCE,
+        instance=st.sampled_from(hosted),
+        plan=st.sampled_from(SavingsPlan),
+        usd_per_hour=MONEY,
+    )
+    return draw(unique(rates, lambda r: (r.region, r.instance.name, r.plan)))
+
+
+@st.composite
 def books(draw):
     names = draw(
         st.lists(
@@ -176,6 +195,7 @@ def books(draw):
                 )
             )
         ),
+        plan_rates_by_region=PlanRatesByRegion.of(draw(plan_rates(instances))),
         serverless_offers=draw(
             unique(serverless, lambda s: (s.region, s.memory_mib, s.component))
         ),
@@ -213,6 +233,25 @@ def test_only_the_region_asked_for_is_read(small_book, tmp_path):
     assert len(book.offers("us-east-1")) == 4
     with pytest.raises(BadPriceBook, match=r"eu-west-1\.csv, line 1: columns are nonsense"):
         book.offers("eu-west-1")
+
+
+def test_a_book_without_rates_has_no_folder_for_them_and_one_with_them_is_read_lazily(
+    small_book, planned_book, tmp_path
+):
+    save_book(small_book, tmp_path / "small")
+    assert not (tmp_path / "small/savings_plans").exists()
+    assert load_book(tmp_path / "small").plan_rates("us-east-1") == ()
+    save_book(planned_book, tmp_path / "planned")
+    (file,) = (tmp_path / "planned/savings_plans").iterdir()
+    text = file.read_text()
+    file.write_text("nonsense\n")
+    book = load_book(tmp_path / "planned")
+    assert book.plan_rates("eu-west-1") == ()
+    assert book.offers("us-east-1") == small_book.offers("us-east-1")
+    with pytest.raises(BadPriceBook, match=r"savings_plans/us-east-1\.csv, line 1: columns"):
+        book.plan_rates("us-east-1")
+    file.write_text(text)
+    assert book.plan_rates("us-east-1") == planned_book.plan_rates("us-east-1")
 
 
 def test_a_book_is_never_written_over_another(small_book, tmp_path):
@@ -295,6 +334,27 @@ def test_a_book_edited_into_nonsense_names_the_file_and_the_line(
         load_book(tmp_path / "book").offers("us-east-1")
     assert said in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("1y-no-upfront", "2y-no-upfront", "line 2: '2y-no-upfront' is not a valid SavingsPlan"),
+        ("1y-no-upfront", "3y-all-upfront", "m5.large 3y-all-upfront is there twice"),
+        ("0.092", "0", "line 2: usd_per_hour is 0"),
+        ("m5.large", "m5.8xlarge", "line 2: m5.8xlarge is not a SageMaker hosting type"),
+        ("m5.large", "m6.large", "line 2: instance 'm6.large' is not among"),
+    ],
+)
+def test_rates_edited_into_nonsense_name_the_file_and_the_line(
+    planned_book, tmp_path, old, new, said
+):
+    save_book(planned_book, tmp_path / "book")
+    path = tmp_path / "book/savings_plans/us-east-1.csv"
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(BadPriceBook, match=r"savings_plans/us-east-1\.csv") as caught:
+        load_book(tmp_path / "book").plan_rates("us-east-1")
+    assert said in str(caught.value)
 
 
 @pytest.mark.parametrize("file", ["instances.csv", "serverless.csv", "unpriced.csv"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pricing import PriceBasis, Purchase
 from recommender.errors import NotMeasured
 from recommender.simulation.layers import LayerTerms, best_layers
 from recommender.simulation.mixtures import MachineType, best_mixture
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pricing import Offer
     from recommender.simulation.market import Market
     from recommender.simulation.mixtures import Mixture
     from recommender.simulation.served import Machine
@@ -36,15 +38,14 @@ MILLION = 1_000_000
 
 
 def layers(market: Market) -> Found:
-    """The base is paid at the rate of the user's savings plan; without one, on demand."""
+    """The base is paid at the rate of the user's savings plan; without one, as what is above."""
     served = market.following
     on_demand = served.offer.usd_per_hour
-    plans = market.demand.constraints.savings_plans.items()
-    saved = next((ratio for name, ratio in plans if name == served.offer.platform), Decimal(0))
+    planned = _under_plan(market, served.offer)
     burst, why_not = _burst(market)
     terms = LayerTerms(
         capacity_rps=_usable_rps(market, served.machine),
-        reserved_usd_per_hour=on_demand * (1 - saved),
+        reserved_usd_per_hour=on_demand if planned is None else planned.usd_per_hour,
         on_demand_usd_per_hour=on_demand,
         serverless_usd_per_million=None if burst is None else _usd_per_million(burst),
         serverless_most_rps=0.0 if burst is None else burst.most_rps,
@@ -63,16 +64,26 @@ def layers(market: Market) -> Found:
         at_best=True,
         notes=(
             "layers: machines on demand follow the traffic at once, so this is the least it costs",
-            _base_text(saved),
+            _base_text(planned, on_demand),
             *why_not,
         ),
     )
 
 
-def _base_text(saved_ratio: Decimal) -> str:
-    if not saved_ratio:
+def _under_plan(market: Market, offer: Offer) -> Offer | None:
+    """None where the user has no plan, or it has no rate for that machine; spot is under none."""
+    if offer.purchase is not Purchase.ON_DEMAND:
+        return None
+    planned = market.book.offers(offer.region, offer.platform, Purchase.SAVINGS_PLAN)
+    return next((each for each in planned if each.instance == offer.instance), None)
+
+
+def _base_text(planned: Offer | None, on_demand_usd: Decimal) -> str:
+    if planned is None:
         return "layers: the base is paid on demand, as no savings plan is known (--savings-plan)"
-    return f"layers: on the base a savings plan saves {saved_ratio:.0%}, as was said"
+    known = "as was said" if planned.basis is PriceBasis.DERIVED else "at the price book's rate"
+    saved_ratio = 1 - planned.usd_per_hour / on_demand_usd
+    return f"layers: on the base a savings plan saves {saved_ratio:.0%}, {known}"
 
 
 def _burst(market: Market) -> tuple[Size | None, tuple[str, ...]]:
