@@ -20,6 +20,7 @@ from dashboard.access import LOOPBACK
 from dashboard.components import job_buttons, ranked_grid
 from dashboard.components.sections import notice
 from dashboard.data import DEMO_RUN
+from dashboard.fetching import fetched_ahead, keep_assets
 from dashboard.pages import (
     compare,
     export,
@@ -59,7 +60,7 @@ Refused = RecommenderError | PricingError | UsageError
 class _Pages(Dash):
     @override
     def interpolate_index(self, **parts: str) -> str:  # type: ignore[override]
-        scripts = needed(parts.pop("scripts"))
+        scripts = needed(parts.pop("scripts")) + fetched_ahead(request.path)
         drawn: str = super().interpolate_index(**parts, scripts=scripts)  # type: ignore[no-untyped-call]
         return drawn
 
@@ -89,6 +90,7 @@ def create_app(
     )
     app.layout = partial(_first, repository, jobs)
     serve_vendored(app)
+    keep_assets(app)
     _register_pages(app, repository, jobs)
     app.server.config["TRUSTED_HOSTS"] = None if hosts is None else list(hosts)
     if token is not None:

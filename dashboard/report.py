@@ -13,7 +13,7 @@ from dashboard.figures.cost_curves import costs, costs_figure
 from dashboard.figures.frontier import CAPTION, frontier, frontier_figure
 from dashboard.figures.palette import FONT
 from dashboard.scripts import PLOTLY_JS
-from dashboard.views import recommendation_view
+from dashboard.views import FEW_REMEDIES, recommendation_view
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -24,7 +24,7 @@ __all__ = ["report_page"]
 
 FOLDER = Path(__file__).parent
 TEMPLATE = "report.html.j2"
-MOST_ROWS, FEW_REMEDIES = 100, 2
+MOST_ROWS = 100
 WIDTH, HEIGHT = 1020, 470
 
 

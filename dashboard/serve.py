@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from typing_extensions import override
 
 from recommender.errors import BadRequest
@@ -70,4 +71,6 @@ class Server(BaseApplication):  # type: ignore[misc]
         # An answer is half a million objects and no garbage: looking for some took half its time.
         gc.freeze()
         gc.set_threshold(*COLLECTED_EVERY)
+        # Its matrices are small: a second thread waits for the first, and burns a core with it.
+        threadpool_limits(1)
         return app

@@ -5,6 +5,7 @@ Anything that is not known is said so with its reason, where the figure would ha
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from recommender.store import Run
 
 __all__ = [
+    "FEW_REMEDIES",
     "RESUMABLE",
     "Card",
     "NextStep",
@@ -52,7 +54,7 @@ GO_ON = {
 }
 RESUMABLE = (RunStatus.FAILED, RunStatus.STOPPED, RunStatus.INTERRUPTED, RunStatus.CREATED)
 
-
+FEW_REMEDIES = 2
 KINDS = {"quick": "recommendation", "loadtest": "load test"}
 
 
@@ -124,6 +126,8 @@ class RejectedLine(NamedTuple):
 
 
 class RejectedGroup(NamedTuple):
+    """remedies: the commonest first, FEW_REMEDIES of which are shown at once."""
+
     title: str
     lines: tuple[RejectedLine, ...]
     remedies: tuple[str, ...]
@@ -359,5 +363,6 @@ def _rejected_group(reason: RejectReason, found: tuple[Rejected, ...]) -> Reject
         RejectedLine(detail, group, ", ".join(dict.fromkeys(names)))
         for (detail, group), names in alike.items()
     )
-    remedies = tuple(dict.fromkeys(each.remedy for each in found if each.remedy))
-    return RejectedGroup(f"{fmt.count(len(found))} {REASONS[reason]}", lines, remedies)
+    remedies = Counter(each.remedy for each in found if each.remedy)
+    common = tuple(remedy for remedy, _ in remedies.most_common())
+    return RejectedGroup(f"{fmt.count(len(found))} {REASONS[reason]}", lines, common)

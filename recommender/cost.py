@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from pricing import HOURS_PER_MONTH, NoPrice, Platform, UnitItem
+from recommender.recommendation import CostItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,9 +52,12 @@ def amount_text(amount: Decimal | float) -> str:
     return format(unsigned_zero.normalize(), "f")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LineItem:
-    """quantity: in a month of 730 hours, to the billionth."""
+    """quantity: in a month of 730 hours, to the billionth.
+
+    Hundreds of bills share one: what is made of it is made once.
+    """
 
     name: str
     quantity: Decimal
@@ -67,19 +72,29 @@ class LineItem:
         if self.quantity != to_billionths(self.quantity):
             raise ValueError(f"{self.name}: {self.quantity} is finer than a billionth")
 
-    @property
+    @cached_property
     def usd(self) -> Decimal:
         """To the billionth of a dollar, so that what is written adds up to what is totalled."""
         return to_billionths(self.quantity * self.usd_per_unit)
 
+    @cached_property
+    def told(self) -> CostItem:
+        return CostItem(
+            name=self.name,
+            quantity=amount_text(self.quantity),
+            unit=self.unit,
+            usd_per_unit=amount_text(self.usd_per_unit),
+            usd=amount_text(self.usd),
+        )
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Bill:
     """One month."""
 
     items: tuple[LineItem, ...]
 
-    @property
+    @cached_property
     def usd_per_month(self) -> Decimal:
         return sum((item.usd for item in self.items), Decimal(0))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LastFew"]
+__all__ = ["Key", "LastFew"]
 
 Found = TypeVar("Found")
 Key = tuple[object, ...]

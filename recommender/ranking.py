@@ -27,7 +27,7 @@ import numpy as np
 from pricing import Offer, Purchase
 from recommender.cost import amount_text, per_million
 from recommender.fleets import usd_per_unit
-from recommender.recommendation import Candidate, Cost, CostItem, RejectReason
+from recommender.recommendation import Candidate, Cost, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -242,16 +242,7 @@ def _cost(each: Evaluated, traffic: TrafficFacts) -> Cost:
         usd_per_hour=amount_text(bill.usd_per_hour),
         usd_per_month=amount_text(bill.usd_per_month),
         usd_per_million=amount_text(per_million(bill, traffic)),
-        items=tuple(
-            CostItem(
-                name=item.name,
-                quantity=amount_text(item.quantity),
-                unit=item.unit,
-                usd_per_unit=amount_text(item.usd_per_unit),
-                usd=amount_text(item.usd),
-            )
-            for item in bill.items
-        ),
+        items=tuple(item.told for item in bill.items),
         price=each.price,
     )
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadtests.serverless.spec import MIB_PER_VCPU
-from pricing import Platform
+from pricing import Platform, SavingsPlan
 from recommender.candidates import find_candidates
 from recommender.cost import LOAD_BALANCER
 from recommender.errors import NothingMeasured
@@ -26,21 +26,34 @@ from recommender.recommendation import Recommendation
 from recommender.serverless import ServerlessEvaluation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     import numpy as np
     from numpy.typing import NDArray
 
     from pricing import InstanceType, PriceBook
-    from recommender.accelerated import AcceleratedModel
+    from recommender.accelerated import AcceleratedModel, OnAccelerators
     from recommender.candidates import Candidates
     from recommender.demand import Constraints, Demand
     from recommender.fleets import Options, Refused
     from recommender.measured import MeasuredRun
-    from recommender.performance.model import MeasuredSize
+    from recommender.performance.model import MeasuredSize, Prediction
     from recommender.performance.speed_prior import SpeedPrior
 
-__all__ = ["Judged", "answer", "fit", "host_of", "judge", "placed_in", "recommend"]
+    Kept = Callable[[frozenset[str], Callable[[], "Foreseen"]], "Foreseen"]
+
+__all__ = [
+    "Foreseen",
+    "Judged",
+    "answer",
+    "fit",
+    "foresee",
+    "host_of",
+    "judge",
+    "placed_in",
+    "recommend",
+]
 
 
 def recommend(
@@ -53,19 +66,30 @@ def recommend(
 
 
 def answer(
-    run: MeasuredRun, model: PerformanceModel, demand: Demand, book: PriceBook, now: datetime
+    run: MeasuredRun,
+    model: PerformanceModel,
+    demand: Demand,
+    book: PriceBook,
+    now: datetime,
+    kept: Kept = lambda _, make: make(),
 ) -> Recommendation:
     """The answer to one demand.
 
     book: on the demand's terms (`offered`). run: placed in it; model: fitted to it
-    under the demand's SLO and burstiness.
+    under the demand's SLO and burstiness. kept: gives what was foreseen of the same machines
+    before, or has it made.
 
     What the model has simulated it keeps, so that asking it again takes a tenth of the time.
     """
     instance = None if run.measured_on is None else book.instance(run.measured_on)
     found = find_candidates(book, demand.constraints, instance, run.accelerated)
     question = Question(demand, book, errors_in(run.measurements), run.size_known)
-    judged = judge(found, model, question, instance, run.accelerated)
+    machines = frozenset(offer.instance.name for offer in found.machines)
+    foreseen = kept(
+        machines,
+        lambda: foresee(machines, model, question, instance, run.accelerated),
+    )
+    judged = _judged(found, model, question, foreseen)
     measuring = Measuring(
         book.offers(demand.constraints.region), run.seconds, judged.saturation_rps
     )
@@ -112,6 +136,20 @@ def placed_in(book: PriceBook, run: MeasuredRun) -> MeasuredRun:
     return replace(run, sizes=sizes, source=machine_of(instance), likely=(), size_known=True)
 
 
+class Foreseen(NamedTuple):
+    """What each machine can do, whatever the traffic: all in the same draws.
+
+    hosts, predictions, speed_ratios: by the instance type's bare name. serverless_ratio: of a
+    serverless vCPU over the source's, in each draw.
+    """
+
+    hosts: Mapping[str, Host]
+    predictions: Mapping[str, Prediction]
+    speed_ratios: Mapping[str, NDArray[np.float64]]
+    serverless_ratio: NDArray[np.float64]
+    on_accelerators: OnAccelerators | None
+
+
 def judge(
     found: Candidates,
     model: PerformanceModel,
@@ -120,9 +158,23 @@ def judge(
     accelerated: AcceleratedModel | None = None,
 ) -> Judged:
     """Every machine, and serverless, in the same draws."""
-    asked = {offer.instance.name for offer in found.machines}
+    machines = frozenset(offer.instance.name for offer in found.machines)
+    foreseen = foresee(machines, model, question, measured, accelerated)
+    return _judged(found, model, question, foreseen)
+
+
+def foresee(
+    machines: frozenset[str],
+    model: PerformanceModel,
+    question: Question,
+    measured: InstanceType | None,
+    accelerated: AcceleratedModel | None = None,
+) -> Foreseen:
+    """machines: by their bare names. Of the question, its book and its SLO alone count."""
     columns = {
-        n: instance for n, instance in enumerate(question.book.instances) if instance.name in asked
+        n: instance
+        for n, instance in enumerate(question.book.instances)
+        if instance.name in machines
     }
     hosts = {
         instance.name: host_of(instance, model, measured is not None and measured == instance)
@@ -141,15 +193,28 @@ def judge(
             for instance in columns.values()
             if instance.accelerator is not None and hosts[instance.name].measured is None
         }
-    machines = MachineEvaluation(model, question, hosts, predictions, speeds, on_accelerators)
+    return Foreseen(hosts, predictions, speeds, ratios[:, -1], on_accelerators)
+
+
+def _judged(
+    found: Candidates, model: PerformanceModel, question: Question, foreseen: Foreseen
+) -> Judged:
+    machines = MachineEvaluation(
+        model,
+        question,
+        foreseen.hosts,
+        foreseen.predictions,
+        foreseen.speed_ratios,
+        foreseen.on_accelerators,
+    )
     fleets, refused = machines.run(found.machines)
-    serverless, too_slow = ServerlessEvaluation(model, question, ratios[:, -1]).run(
+    serverless, too_slow = ServerlessEvaluation(model, question, foreseen.serverless_ratio).run(
         found.serverless
     )
     return Judged(
         fleets.and_these(serverless),
         [*refused, *too_slow],
-        {name: each.saturation_rps for name, each in predictions.items()},
+        {name: each.saturation_rps for name, each in foreseen.predictions.items()},
     )
 
 
@@ -229,10 +294,20 @@ def _assumed_of_self_hosting(question: Question) -> tuple[str, ...]:
 
 def _assumed_of_savings_plans(constraints: Constraints) -> tuple[str, ...]:
     plans = constraints.savings_plans
-    rates = ", ".join(f"{saving:%} on {name}" for name, saving in plans.items())
-    if not rates:
+    if not plans:
         return ("No savings plan (--savings-plan).",)
-    return (f"Savings plans save {rates}, as was said, on all that is committed to.",)
+    shares = {name: plan for name, plan in plans.items() if not isinstance(plan, SavingsPlan)}
+    saved = ", ".join(f"{share:%} on {name}" for name, share in shares.items())
+    said = f"Savings plans save {saved}, as was said, on all that is committed to."
+    return (
+        *([said] if shares else []),
+        *(
+            f"Savings plan {plan} on {name} is at the price book's rates, on all that is "
+            "committed to; a machine without a rate is not offered under it."
+            for name, plan in plans.items()
+            if name not in shares
+        ),
+    )
 
 
 def _assumed_of_data(question: Question) -> tuple[str, ...]:

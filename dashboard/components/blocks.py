@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from dash import html
 
+from dashboard import format as fmt
 from dashboard.components.sections import Cell, chip, command, facts, table
+from dashboard.views import FEW_REMEDIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,10 +71,20 @@ def rejected(group: RejectedGroup) -> Component:
     return html.Details(
         [
             html.Summary(group.title),
-            *[html.P(["To change this: ", each], className="note") for each in group.remedies],
+            *_remedies(group),
             table(("Found", "Bought as", "Options"), group.lines, label=group.title),
         ]
     )
+
+
+def _remedies(group: RejectedGroup) -> list[Component]:
+    few, others = group.remedies[:FEW_REMEDIES], group.remedies[FEW_REMEDIES:]
+    shown: list[Component] = [html.P(["To change this: ", each], className="note") for each in few]
+    if others:
+        title = f"{fmt.count(len(others))} more of the kind"
+        rest = table(("To change this",), [(each,) for each in others], label=title)
+        shown.append(html.Details([html.Summary(title), rest]))
+    return shown
 
 
 def evidence(shown: EvidenceView) -> list[Component]:

@@ -13,6 +13,7 @@ __all__ = ["MOVES_GRID", "PRICES_GRID", "moves_grid", "prices_grid"]
 
 PRICES_GRID, MOVES_GRID = "prices-grid", "moves-grid"
 HEIGHT_PX = 560
+CLOSE = {"function": f"{THEME['function']}.withParams({{cellHorizontalPadding: 12}})"}
 
 
 class Column(NamedTuple):
@@ -27,14 +28,15 @@ class Column(NamedTuple):
     parameters: dict[str, str] | None = None
 
 
+# The first seven are as wide together as the table is in a window of 1280 pixels.
 PRICES = (
-    Column("what", "What", 166),
-    Column("usd", "Price", 142, is_number=True, drawn="PriceUsd"),
-    Column("bought", "Bought as", 132, drawn="PriceBought"),
-    Column("month_usd", "$ / month", 124, is_number=True, spelled="perMonth"),
-    Column("seen", "Observed", 178, drawn="PriceSeen"),
-    Column("basis", "Known by", 118, drawn="PriceBasis"),
-    Column("vcpu_usd", "$ / vCPU-hour", 150, is_number=True, spelled="perUnit"),
+    Column("what", "What", 160),
+    Column("usd", "Price", 130, is_number=True, drawn="PriceUsd"),
+    Column("bought", "Bought as", 106, drawn="PriceBought"),
+    Column("month_usd", "$ / month", 116, is_number=True, spelled="perMonth"),
+    Column("seen", "Observed", 184, drawn="PriceSeen"),
+    Column("basis", "Known by", 112, drawn="PriceBasis"),
+    Column("vcpu_usd", "$ / vCPU-hour", 148, is_number=True, spelled="perUnit"),
     Column("gib_usd", "$ / GiB-hour", 144, is_number=True, spelled="perUnit"),
     Column("vcpus", "vCPU", 98, is_number=True, spelled="known"),
     Column("memory_gib", "Memory, GiB", 142, is_number=True, spelled="known"),
@@ -83,7 +85,7 @@ def _grid(name: str, columns: tuple[Column, ...]) -> dag.AgGrid:
         defaultColDef={"sortable": True, "resizable": True},
         getRowId=" + '|' + ".join(f"params.data.{name}" for name in KEY),
         dashGridOptions={
-            "theme": THEME,
+            "theme": CLOSE,
             "rowHeight": ROW_PX,
             "headerHeight": HEAD_PX,
             "animateRows": False,

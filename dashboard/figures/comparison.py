@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import plotly.graph_objects as go
 
 from dashboard.figures.axes import linear_axis, paper, titled
+from dashboard.figures.interval_marks import IntervalMark, interval_marks
 from dashboard.figures.palette import GRID, INK, MARK, MUTED, PAPER, faint
 from recommender.comparison import Verdict
 from recommender.comparison.words import change_text, interval_text
@@ -152,44 +153,18 @@ def _draw(
     rows: list[tuple[int, ForestRow]],
     frame: tuple[float, float],
 ) -> None:
-    color, symbol = LOOKS[verdict]
-    figure.add_trace(
-        go.Scatter(
-            name=verdict.value,
-            x=[row.value for _, row in rows],
-            y=[place for place, _ in rows],
-            hovertext=[escape(row.hover) for _, row in rows],
-            hovertemplate="%{hovertext}<extra></extra>",
-            mode="markers",
-            marker={
-                "color": color,
-                "symbol": symbol,
-                "size": 12,
-                "line": {"width": 2, "color": color},
-            },
-            error_x=_bars([row for _, row in rows], frame) | {"color": color},
-        )
-    )
+    marks = [_mark(place, row, frame) for place, row in rows]
+    figure.add_trace(interval_marks(verdict.value, LOOKS[verdict], marks))
+    color, _ = LOOKS[verdict]
     _arrows(figure, color, [each for each in rows if not _is_bare(each[1])], frame)
 
 
-def _bars(rows: list[ForestRow], frame: tuple[float, float]) -> dict[str, object]:
-    """To the frame where an end is open; none where both are."""
-    low, high = frame
-    ends = [
-        (row.value, row.value)
-        if _is_bare(row)
-        else (max(row.low or low, low), min(row.high or high, high))
-        for row in rows
-    ]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [end - row.value for (_, end), row in zip(ends, rows, strict=True)],
-        "arrayminus": [row.value - end for (end, _), row in zip(ends, rows, strict=True)],
-        "thickness": 2.5,
-        "width": 0,
-    }
+def _mark(place: int, row: ForestRow, frame: tuple[float, float]) -> IntervalMark:
+    """To the frame where an end is open; no bar where both are."""
+    if _is_bare(row):
+        return IntervalMark(place, row.value, row.value, row.value, row.hover)
+    low, high = max(row.low or frame[0], frame[0]), min(row.high or frame[1], frame[1])
+    return IntervalMark(place, row.value, low, high, row.hover)
 
 
 def _is_bare(row: ForestRow) -> bool:

@@ -25,6 +25,8 @@ from recommender.explain import group_of
 if TYPE_CHECKING:
     from recommender.recommendation import Basis, Candidate, Recommendation
 
+    Part = dict[str, Any]
+
 __all__ = ["CAPTION", "Frontier", "FrontierPoint", "frontier", "frontier_figure"]
 
 CAPTION = (
@@ -72,15 +74,16 @@ def frontier(recommendation: Recommendation) -> Frontier:
 
 def frontier_figure(drawn: Frontier) -> go.Figure:
     """An empty figure, axes and limit only, when nothing was ranked."""
-    figure = go.Figure()
     top_s = _top_s(drawn)
-    for group, points in _by_group(drawn.points).items():
-        figure.add_trace(_bars(group, points, top_s))
-        figure.add_trace(_markers(group, points))
-    _add_limit(figure, drawn)
-    _add_line(figure, drawn, top_s)
-    _lay_out(figure, drawn, top_s)
-    return figure
+    by_group = [
+        trace
+        for group, points in _by_group(drawn.points).items()
+        for trace in (_bars(group, points, top_s), _markers(group, points))
+    ]
+    on_it = [each for each in drawn.points if each.is_on_frontier]
+    line = _line(on_it, top_s) if on_it else []
+    # Made at once, of plain parts: one by one takes several times as long.
+    return go.Figure(data=[*by_group, *line], layout=_layout(drawn, top_s))
 
 
 def _point(each: Candidate, quantile: str) -> FrontierPoint:
@@ -136,8 +139,8 @@ def _by_group(points: tuple[FrontierPoint, ...]) -> dict[str, list[FrontierPoint
     return {name: members for name, members in groups.items() if members}
 
 
-def _markers(group: str, points: list[FrontierPoint]) -> go.Scatter:
-    return go.Scatter(
+def _markers(group: str, points: list[FrontierPoint]) -> Part:
+    return _scatter(
         name=group,
         legendgroup=group,
         x=[each.usd_per_month for each in points],
@@ -156,9 +159,9 @@ def _markers(group: str, points: list[FrontierPoint]) -> go.Scatter:
     )
 
 
-def _bars(group: str, points: list[FrontierPoint], top_s: float) -> go.Scatter:
+def _bars(group: str, points: list[FrontierPoint], top_s: float) -> Part:
     """One line with gaps: a browser draws it many times faster than as many error bars."""
-    return go.Scatter(
+    return _scatter(
         legendgroup=group,
         showlegend=False,
         **_upright(points, top_s),
@@ -180,24 +183,21 @@ def _upright(points: list[FrontierPoint], top_s: float) -> dict[str, Any]:
     }
 
 
-def _add_line(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
+def _scatter(**parts: Any) -> Part:  # noqa: ANN401 - as plotly has them
+    return {"type": "scatter", **parts}
+
+
+def _line(points: list[FrontierPoint], top_s: float) -> list[Part]:
     """Steps: between two of its points the frontier offers no more than the cheaper one."""
-    points = [each for each in drawn.points if each.is_on_frontier]
-    if not points:
-        return
-    costs = [each.usd_per_month for each in drawn.points]
-    span_decades = math.log10(max(costs) / min(costs))
     name = "frontier: nothing is both cheaper and faster"
-    figure.add_trace(
-        go.Scatter(
+    return [
+        _scatter(
             legendgroup=name,
             showlegend=False,
             **_upright(points, top_s),
             line={"color": faint(INK, 0.7), "width": 1.5},
-        )
-    )
-    figure.add_trace(
-        go.Scatter(
+        ),
+        _scatter(
             name=name,
             legendgroup=name,
             x=[each.usd_per_month for each in points],
@@ -205,25 +205,28 @@ def _add_line(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
             mode="lines",
             line={"shape": "hv", "color": INK, "width": 1.5},
             hoverinfo="skip",
-        )
-    )
-    for each in _named(points, span_decades):
-        figure.add_annotation(
-            x=math.log10(each.usd_per_month),
-            y=math.log10(each.latency_s),
-            text=escape(each.option),
-            showarrow=False,
-            xanchor="left",
-            yanchor="top",
-            xshift=5,
-            yshift=-5,
-            font={"size": 12, "color": INK},
-            bgcolor=faint(PAPER, 0.8),
-        )
+        ),
+    ]
 
 
-def _named(points: list[FrontierPoint], span_decades: float) -> list[FrontierPoint]:
-    """Those with room for a name; the cheapest always has it."""
+def _name_of(point: FrontierPoint) -> Part:
+    return {
+        "x": math.log10(point.usd_per_month),
+        "y": math.log10(point.latency_s),
+        "text": escape(point.option),
+        "showarrow": False,
+        "xanchor": "left",
+        "yanchor": "top",
+        "xshift": 5,
+        "yshift": -5,
+        "font": {"size": 12, "color": INK},
+        "bgcolor": faint(PAPER, 0.8),
+    }
+
+
+def _named(points: list[FrontierPoint], costs: list[float]) -> list[FrontierPoint]:
+    """Those with room for a name; the cheapest always has it. costs: of all that is drawn."""
+    span_decades = math.log10(max(costs) / min(costs))
     named: list[FrontierPoint] = []
     for each in points:
         apart = math.log10(each.usd_per_month / named[-1].usd_per_month) if named else math.inf
@@ -232,29 +235,37 @@ def _named(points: list[FrontierPoint], span_decades: float) -> list[FrontierPoi
     return named
 
 
-def _add_limit(figure: go.Figure, drawn: Frontier) -> None:
-    figure.add_hline(y=drawn.limit_s, line={"color": LIMIT, "width": 1.5, "dash": "dash"})
-    figure.add_annotation(
-        x=1,
-        xref="paper",
-        y=math.log10(drawn.limit_s),
-        text=escape(drawn.limit_text),
-        showarrow=False,
-        xanchor="right",
-        yanchor="bottom",
-        font={"size": 12, "color": MUTED},
-        bgcolor=faint(PAPER, 0.8),
-    )
+def _name_of_limit(drawn: Frontier) -> Part:
+    return {
+        "x": 1,
+        "xref": "paper",
+        "y": math.log10(drawn.limit_s),
+        "text": escape(drawn.limit_text),
+        "showarrow": False,
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "font": {"size": 12, "color": MUTED},
+        "bgcolor": faint(PAPER, 0.8),
+    }
 
 
-def _lay_out(figure: go.Figure, drawn: Frontier, top_s: float) -> None:
+def _layout(drawn: Frontier, top_s: float) -> Part:
     costs = [each.usd_per_month for each in drawn.points] or [10.0, 1000.0]
     lows = [each.low_s for each in drawn.points] or [drawn.limit_s / 10]
-    figure.update_layout(
-        paper(),
-        xaxis=log_axis(min(costs) / ROOM, max(costs) * ROOM, fmt.usd_tick)
+    on_it = [each for each in drawn.points if each.is_on_frontier]
+    return {
+        **paper(),
+        "xaxis": log_axis(min(costs) / ROOM, max(costs) * ROOM, fmt.usd_tick)
         | titled("cost per month"),
-        yaxis=log_axis(min(lows) / ROOM, top_s, fmt.duration)
+        "yaxis": log_axis(min(lows) / ROOM, top_s, fmt.duration)
         | titled(f"{drawn.quantile} latency at peak"),
-        margin={"l": 82, "r": 16, "t": 24, "b": 88},
-    )
+        "margin": {"l": 82, "r": 16, "t": 24, "b": 88},
+        "shapes": [
+            {
+                "type": "line", "xref": "x domain", "yref": "y", "x0": 0, "x1": 1,
+                "y0": drawn.limit_s, "y1": drawn.limit_s,
+                "line": {"color": LIMIT, "width": 1.5, "dash": "dash"},
+            }
+        ],
+        "annotations": [_name_of_limit(drawn), *map(_name_of, _named(on_it, costs))],
+    }  # fmt: skip

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from dashboard import format as fmt
 from dashboard.figures.axes import linear_axis, paper, titled
+from dashboard.figures.interval_marks import IntervalMark, interval_marks
 from dashboard.figures.palette import INK, MARK, PAPER, TIER_MARKS, VERDICT_COLOR, faint
 from recommender.loadtest.report import CapacityAnswer, ComparisonAnswer, TuningAnswer
 from recommender.loadtest.words import between
@@ -225,31 +226,18 @@ def _frame(drawn: Intervals) -> tuple[float, float]:
 def _markers(
     kind: str, rows: list[tuple[int, IntervalRow]], frame: tuple[float, float]
 ) -> go.Scatter:
-    first = rows[0][1]
-    low, high = frame
-    return go.Scatter(
-        name=escape(kind),
-        x=[row.value for _, row in rows],
-        y=[place for place, _ in rows],
-        hovertext=[escape(row.hover) for _, row in rows],
-        hovertemplate="%{hovertext}<extra></extra>",
-        mode="markers",
-        marker={
-            "color": first.color,
-            "symbol": first.symbol,
-            "size": 12,
-            "line": {"width": 2, "color": first.color},
-        },
-        error_x={
-            "type": "data",
-            "symmetric": False,
-            "array": [(high if row.high is None else row.high) - row.value for _, row in rows],
-            "arrayminus": [row.value - (low if row.low is None else row.low) for _, row in rows],
-            "color": first.color,
-            "thickness": 2.5,
-            "width": 0,
-        },
-    )
+    first, (lowest, highest) = rows[0][1], frame
+    marks = [
+        IntervalMark(
+            place,
+            row.value,
+            lowest if row.low is None else row.low,
+            highest if row.high is None else row.high,
+            row.hover,
+        )
+        for place, row in rows
+    ]
+    return interval_marks(kind, (first.color, first.symbol), marks)
 
 
 def _marks(name: str, marked: list[tuple[int, float]]) -> go.Scatter:

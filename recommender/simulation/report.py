@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from recommender.cost import LineItem
     from recommender.simulation.market import Market
     from recommender.simulation.outcome import Outcome, Timeline
     from recommender.simulation.ways.found import Found
@@ -241,7 +240,7 @@ def way_of(found: Found, market: Market) -> Way:
         worst_hour=None if timeline is None else WorstHour.of(timeline),
         replicas_mean=_mean_replicas(outcome) if most is not None else None,
         replicas_most=None if most is None else int(most.max()),
-        items=tuple(_item(item) for item in bill.items),
+        items=tuple(item.told for item in bill.items),
         notes=found.notes,
         course=None if timeline is None else Course.of(timeline),
     )
@@ -249,16 +248,6 @@ def way_of(found: Found, market: Market) -> Way:
 
 def _mean_replicas(outcome: Outcome) -> float:
     return median_of(outcome.usage[0].amount) / (outcome.duration_s / HOUR_S)
-
-
-def _item(item: LineItem) -> CostItem:
-    return CostItem(
-        name=item.name,
-        quantity=amount_text(item.quantity),
-        unit=item.unit,
-        usd_per_unit=amount_text(item.usd_per_unit),
-        usd=amount_text(item.usd),
-    )
 
 
 def report(market: Market, ways: tuple[Way, ...], now: datetime) -> SimulationReport:

@@ -76,3 +76,14 @@ def test_a_recorded_run_is_the_same_when_it_was_written_and_read(asked, tmp_path
         store.samples(each.id) for each in store.measurements(run.id)
     ]
     assert asdict(run)["kind"] == again.kind
+
+
+def test_a_run_that_was_ranked_again_is_asked_as_it_was_then(asked):
+    store, run, what_if = asked
+    before = store.newest_recommendation(run.id)
+    question = demand(what_if, run, "33rps")
+    ranked = what_if.answer(run, question, load_book(), NOW)
+    kept = store.add_recommendation(run.id, ranked.model_dump(mode="json"))
+    assert before is None
+    assert store.newest_recommendation(run.id) == kept.id
+    assert what_if.demand(run) == question
