@@ -105,10 +105,10 @@ def evidence(shown: EvidenceView) -> list[Component]:
 def measurements(shown: Iterable[MeasurementLine]) -> list[Component]:
     return [
         table(
-            ("Measurement", "Load", "Requests", "Throughput", "Mean service",
+            ("Measurement", "Requests", "Throughput", "Mean service",
              "p95 latency (95% interval)", "CPU a request", "Validity"),
             [_measurement(each) for each in shown],
-            numeric=(2, 3),
+            numeric=(1, 2),
             label="measurements",
             kind="measured",
         ),
@@ -118,8 +118,7 @@ def measurements(shown: Iterable[MeasurementLine]) -> list[Component]:
 def _measurement(shown: MeasurementLine) -> tuple[Cell, ...]:
     faults = [html.Div(each, className="fault") for each in shown.faults]
     return (
-        shown.key,
-        shown.load,
+        [shown.key, html.Span(shown.load, className="interval")],
         shown.requests,
         shown.throughput,
         shown.service_mean,

@@ -54,6 +54,7 @@ def _scores(card: Scorecard) -> list[Component]:
                 map(_cells, ours),
                 numeric=range(2, len(HEADINGS)),
                 label="scores",
+                kind="scored",
             ),
             *_made(card.validated),
             note=figures.ERRORS,
