@@ -20,6 +20,7 @@ from recommender.performance.accelerators.memory import DeviceMemory
 from recommender.performance.accelerators.roofline_fit import fit_regimes, forecasts
 from recommender.performance.accelerators.terms import TERMS, loadings, log_seconds
 from recommender.performance.accelerators.validation import validate_gpus
+from recommender.performance.scorecard import OUR_METHOD
 
 GROUND_TRUTH = os.environ.get("RECOMMENDER_GROUNDTRUTH")
 L4 = gpu_spec("NVIDIA L4", 24)
@@ -239,7 +240,7 @@ def test_gpus_left_out_are_predicted_within_the_bar_and_better_than_the_baseline
     roofline, kind, bar
 ):
     rows = {each.method: each for each in holdout(roofline, kind=kind, left_out="gpu")}
-    own = rows.pop("additive roofline, partially pooled")
+    own = rows.pop(OUR_METHOD)
     assert own.error <= bar
     assert 0.75 <= own.coverage_80 <= 0.88
     assert len(rows) == 3

@@ -15,6 +15,7 @@ from recommender.performance.prior_fit import fit_parameters
 from recommender.performance.prior_validation import fit
 from recommender.performance.speed_prior import Machine, Provenance, SpeedPrior
 
+GROUND_TRUTH = os.environ.get("RECOMMENDER_GROUNDTRUTH")  # before a test's world is scrubbed
 SMT = 0.4
 LEVELS = {
     # silicon: (threads per core, architecture, log speed of a vCPU, families)
@@ -222,12 +223,9 @@ def test_calibrated_intervals_hold_their_share_of_planted_truth(small_folder):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "RECOMMENDER_GROUNDTRUTH" not in os.environ,
-    reason="RECOMMENDER_GROUNDTRUTH does not name a ground-truth folder",
-)
+@pytest.mark.skipif(GROUND_TRUTH is None, reason="RECOMMENDER_GROUNDTRUTH names no folder")
 def test_the_bundled_levels_come_from_the_ground_truth():
-    benchmarks = read_benchmarks(Path(os.environ["RECOMMENDER_GROUNDTRUTH"]))
+    benchmarks = read_benchmarks(Path(GROUND_TRUTH))
     bundled = SpeedPrior.bundled().parameters
     refitted = fit_parameters(benchmarks, bundled.provenance)
     assert refitted.silicon == bundled.silicon
