@@ -119,7 +119,7 @@ def test_a_workload_or_reference_that_is_not_there_is_refused_with_what_is(folde
 def test_on_the_ground_truth_the_planner_regrets_least(tmp_path):
     written = tmp_path / "replay.json"
     asked = ("--data", Path(GROUNDTRUTH), "--out", written, "--workloads", "web:64k", "--quiet")
-    found = run(*asked, "--shortlists", "20", "--measurements", "3")
+    found = run(*asked, "--shortlists", "100", "--measurements", "3")
     assert found.exit_code == 0, found.output
     last = {
         point["policy"]: point["regret_ratio_mean"]
