@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pricing.offers import PlanRate, Platform, Purchase
-from pricing.plausible import wrong_plan_rate
+from pricing.offers import PlanRate, Platform
+from pricing.plausible import on_demand_usd, wrong_plan_rate
 from pricing.sources.seen import PlanHourly
 
 if TYPE_CHECKING:
@@ -44,11 +44,7 @@ def wrong_rates(
     rates: Mapping[PlanHourly, PlanRate], offers: Iterable[Offer]
 ) -> dict[PlanHourly, str]:
     """Rates from which the new book's on-demand price has moved away, and why they are wrong."""
-    on_demand = {
-        offer.instance.name: offer.usd_per_hour
-        for offer in offers
-        if (offer.platform, offer.purchase) == (Platform.SAGEMAKER, Purchase.ON_DEMAND)
-    }
+    on_demand = on_demand_usd(offers, Platform.SAGEMAKER)
     found = {
         what: wrong_plan_rate(rate.usd_per_hour, on_demand.get(what.instance))
         for what, rate in rates.items()

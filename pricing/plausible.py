@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from pricing.offers import Offer, PlanRate
     from pricing.pricebook import PriceBook
 
-__all__ = ["HOSTING_RATIO_BOUNDS", "implausible", "require_plausible", "wrong_plan_rate"]
+__all__ = [
+    "HOSTING_RATIO_BOUNDS",
+    "implausible",
+    "on_demand_usd",
+    "require_plausible",
+    "wrong_plan_rate",
+]
 
 HOSTING_RATIO_BOUNDS: Final = (Decimal("1.10"), Decimal("1.45"))
 PLAN_FLOOR_RATIO: Final = Decimal("0.1")
@@ -38,7 +44,7 @@ def require_plausible(book: PriceBook) -> None:
 def implausible(offers: Iterable[Offer], plan_rates: Iterable[PlanRate] = ()) -> Iterator[str]:
     """What is wrong with offers and rates of one region, a sentence for each."""
     given = tuple(offers)
-    hosting, ec2 = _on_demand(given, Platform.SAGEMAKER), _on_demand(given, Platform.EC2)
+    hosting, ec2 = on_demand_usd(given, Platform.SAGEMAKER), on_demand_usd(given, Platform.EC2)
     for rate in plan_rates:
         wrong = wrong_plan_rate(rate.usd_per_hour, hosting.get(rate.instance.name))
         if wrong is not None:
@@ -64,7 +70,8 @@ def wrong_plan_rate(usd: Decimal, on_demand_usd: Decimal | None) -> str | None:
     )
 
 
-def _on_demand(offers: Iterable[Offer], platform: Platform) -> dict[str, Decimal]:
+def on_demand_usd(offers: Iterable[Offer], platform: Platform) -> dict[str, Decimal]:
+    """An hour of each machine there, by its bare name. offers: of one region."""
     return {
         offer.instance.name: offer.usd_per_hour
         for offer in offers

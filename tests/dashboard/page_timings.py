@@ -15,14 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from chromium import fresh_browser
+from on_page import COME
 from served import served
 
 VERDICT = "document.querySelector('#page h1').innerText"
 THUMB = "document.querySelector('#ask-decades [role=slider]')"
-COME = (
-    "!!document.querySelector('#page h1') && !document.querySelector('#page .loading')"
-    " && [...document.querySelectorAll('.chart')].every(e => e.querySelector('.main-svg'))"
-)
 ROWS = " && document.querySelectorAll('.ag-row').length > 0"
 PAGES = {
     "recommendation": ("runs/demo", COME + ROWS),

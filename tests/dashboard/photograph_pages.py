@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from chromium import fresh_browser
 from conftest import ENVIRONMENT
+from on_page import COME
 from served import served
 from simulated_loadtest import keep_loadtest
 
@@ -30,10 +31,6 @@ from recommender.store import RunStatus, open_store, this_process
 
 HEIGHT = 900
 LOOKS = {"light": (1280, False), "dark": (1280, True), "narrow": (390, False)}
-COME = (
-    "!!document.querySelector('#page h1') && !document.querySelector('#page .loading')"
-    " && [...document.querySelectorAll('.chart')].every(e => e.querySelector('.main-svg'))"
-)
 SETTLED_S = 1.2
 PRINTED = ("recommendation", "loadtest", "what-if")
 

@@ -102,38 +102,6 @@ def test_what_is_not_for_us_is_not_kept(published):
     assert len(list(reading.products())) == 2
 
 
-@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
-def test_a_file_that_is_cut_short_is_no_file(published, share):
-    """As a proxy does that closes early; and as a mirror that holds half a file."""
-    whole = published.files[OFFER]
-    published.cut_at_bytes = int(len(whole) * share)
-    source = OfferFile(SAGEMAKER, published.url)
-    source._files._paths = {"us-east-1": OFFER}
-    with pytest.raises(BadOffer, match="cut short"):
-        source.seen("us-east-1", quiet)
-    published.cut_at_bytes = None
-    published.files[OFFER] = whole[: int(len(whole) * share)]
-    with pytest.raises(BadOffer, match="malformed or cut short"):
-        read(published)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"<html>maintenance</html>",
-        b"",
-        b"[]",
-        b'{"publicationDate": "2026-11-20", "products": {"A": 1}, "terms": {"OnDemand": {}}}',
-        b'{"publicationDate": "2026-11-20", "terms": {"OnDemand": {"A": {}}}, "products": {}}',
-    ],
-)
-def test_a_file_of_another_kind_is_told(published, content):
-    published.files[OFFER] = content
-    with pytest.raises(BadOffer, match=r"index\.json") as caught:
-        read(published)
-    assert caught.value.hint
-
-
 @given(at=st.integers(0, 4000), junk=st.binary(max_size=4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_byte_is_wrong_it_is_a_fault_or_a_price_of_what_was_read(published, at, junk):
