@@ -9,6 +9,7 @@ from dashboard import format as fmt
 from dashboard.evidence import INVALID_TRY
 from loadtests.fleets.spot import SpotReport
 from loadtests.serverless.report import ServerlessMeasured
+from loadtests.validity import HOST_SLOWDOWN
 from recommender.loadtest.kept import step_key
 from recommender.loadtest.words import between, percent, rounded
 
@@ -184,7 +185,15 @@ def _facts(found: Measurement) -> tuple[tuple[str, str], ...]:
         ("memory at peak", unseen if memory is None else fmt.mebibytes(memory)),
         ("sent late by", "nothing was sent" if late is None else f"{fmt.duration(late)} (p99)"),
         ("measured on", found.target.label),
+        *_speed(found.host_swing),
     )
+
+
+def _speed(swing: float | None) -> tuple[tuple[str, str], ...]:
+    """Only where it tells something: of a machine that was fast and slow by turns."""
+    if swing is None or swing <= HOST_SLOWDOWN:
+        return ()
+    return (("speed of the machine", f"up and down by {rounded(swing, 2)} times after the run"),)
 
 
 def _quantiles(found: Measurement) -> tuple[QuantileLine, ...]:

@@ -46,7 +46,7 @@ from loadtests.validity import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from loadtests.host_change import HostChange
+    from loadtests.host_change import HostChange, Slowdown
     from loadtests.slo import Limit, Objective, QuantileObjective
 
 __all__ = [
@@ -127,7 +127,7 @@ class Measurement(_Frozen):
     in flight. tokens: of streamed answers; no_tokens says why there are none. goodput: of an
     open-loop run, for each set of limits that its objectives come to. inside: what went on behind
     a gateway of ours, None where there was none. starts: servers that came during the run; where
-    some did, all of it counts.
+    some did, all of it counts. host_slowdown, host_swing: `host_change.Slowdown`.
     """
 
     target: TargetRecord
@@ -161,6 +161,7 @@ class Measurement(_Frozen):
     generator_cpu_ratio: float
     neighbour_cpu_ratio: float | None
     host_slowdown: float | None = None
+    host_swing: float | None = None
     over_saturated: bool
     stop_reason: str | None
     validity: Validity
@@ -206,11 +207,14 @@ class RunFacts:
     generator: GeneratorFacts
     due: int
     neighbour_share: float | None = None
-    host_slowdown: float | None = None
+    slowdown: Slowdown | None = None
     over_saturated: bool = False
     stop_reason: str | None = None
     resources: ResourceSummary | None = None
     inside: Inside | None = None
+
+    def host_change(self, samples: Samples) -> HostChange | None:
+        return host_change(self.slowdown, samples, self.use.cpu_s, self.elapsed_s)
 
 
 def summarise_open(
@@ -229,7 +233,7 @@ def summarise_open(
             over_saturated=facts.over_saturated,
             stopped_early=facts.stop_reason is not None,
             neighbour_share=facts.neighbour_share,
-            host=_host_change(samples, facts),
+            host=facts.host_change(samples),
         )
     )
     judged = _judged_by(samples, steady, objectives)
@@ -239,9 +243,8 @@ def summarise_open(
 def summarise_closed(samples: Samples, facts: RunFacts) -> Measurement:
     """A closed loop has no latency of its own: nobody was kept waiting to be sent."""
     steady = settled(samples, facts.stop_reason, is_steady=facts.load.is_steady(facts.use.starts))
-    validity = check_closed(
-        samples, facts.generator, facts.neighbour_share, _host_change(samples, facts)
-    )
+    host = facts.host_change(samples)
+    validity = check_closed(samples, facts.generator, facts.neighbour_share, host)
     tokens = _tokens(token_figures(samples, steady, ()))
     return _summary(samples, steady, facts, {"latency": (), **tokens}, validity)
 
@@ -338,7 +341,8 @@ def _summary(
         in_flight=facts.generator.in_flight_s / facts.elapsed_s,
         generator_cpu_ratio=facts.generator.busy,
         neighbour_cpu_ratio=facts.neighbour_share,
-        host_slowdown=facts.host_slowdown,
+        host_slowdown=facts.slowdown and facts.slowdown.nearest,
+        host_swing=facts.slowdown and facts.slowdown.swing,
         over_saturated=facts.over_saturated,
         stop_reason=facts.stop_reason,
         validity=validity,
@@ -390,10 +394,6 @@ def _use(sent: int, facts: RunFacts) -> dict[str, Any]:
         "throttled_ratio": _per(use.throttled_s, facts.elapsed_s),
         "starts": use.starts,
     }
-
-
-def _host_change(samples: Samples, facts: RunFacts) -> HostChange | None:
-    return host_change(facts.host_slowdown, samples, facts.use.cpu_s, facts.elapsed_s)
 
 
 def _per(amount: float | None, count: float) -> float | None:

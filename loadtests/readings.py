@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from loadtests.host_change import Slowdown, slowdown
 from loadtests.measurement import Load, RunFacts, TargetRecord, TargetUse
 from loadtests.monitor import CoreClock, HostSpeed, Neighbours, host_speed
-from loadtests.validity import HOST_SLOWDOWN
 
 if TYPE_CHECKING:
     from loadtests.resources import ResourceSummary
@@ -61,15 +60,10 @@ class Reading:
     def _counted(cls, target: Target, cores: tuple[int, ...], speed: HostSpeed | None) -> Self:
         return cls(time.perf_counter(), target.usage(), CoreClock.read(cores), cores, speed)
 
-    def slower_than(self, before: Reading) -> float | None:
-        """A core that has just woken is slow once: what looks changed is asked again."""
+    def slower_than(self, before: Reading) -> Slowdown | None:
         if self.speed is None or before.speed is None:
             return None
-        found = self.speed.slower_than(before.speed)
-        if 1 / HOST_SLOWDOWN <= found <= HOST_SLOWDOWN:
-            return found
-        again = host_speed(self.cores).slower_than(before.speed)
-        return min(found, again, key=lambda ratio: abs(math.log(ratio)))
+        return slowdown(before.speed, self.speed, lambda: host_speed(self.cores))
 
 
 def _cores(target: Target) -> tuple[int, ...]:
@@ -98,7 +92,7 @@ def facts_of(
         generator=run.generator,
         due=len(run.samples) if asked.due is None else asked.due,
         neighbour_share=_neighbour_share(asked.target, readings, (use.cpu_s, beside_s), run),
-        host_slowdown=readings[1].slower_than(readings[0]),
+        slowdown=readings[1].slower_than(readings[0]),
         over_saturated=over_saturated,
         stop_reason=run.stop_reason,
         resources=resources,

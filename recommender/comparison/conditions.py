@@ -45,10 +45,11 @@ def conditions_of(
 def host_spread(before: Side, after: Side) -> float | None:
     """How far the host's own speed is off from one run to the next: deviation of its logarithm.
 
-    By a fixed piece of work timed before and after each run; None where nobody timed one.
+    By a fixed piece of work timed before and after each run; None where nobody timed one. Of a
+    host that was fast and slow by turns, half the way between the two.
     """
     seen = [
-        math.log(each.host_slowdown)
+        max(abs(math.log(each.host_slowdown)), math.log(each.host_swing or 1.0) / 2)
         for side in (before, after)
         for each in side.measurements
         if each.host_slowdown

@@ -49,6 +49,14 @@ def test_interruptions_stand_where_they_happened(store, environment):
     assert [each.lost for each in lines] == [f"{each.lost:,}" for each in told]
 
 
+@pytest.mark.parametrize(("swing", "is_told"), [(None, False), (1.0, False), (1.7, True)])
+def test_a_machine_fast_and_slow_by_turns_is_told(store, environment, swing, is_told):
+    found, outline, _ = seen(store, environment)
+    facts = dict(looked_into(found.model_copy(update={"host_swing": swing}), outline).facts)
+    told = facts.get("speed of the machine", "")
+    assert ("1.7 times" in told, bool(told)) == (is_told, is_told)
+
+
 def test_instances_of_a_serverless_endpoint_are_counted_over_time(store, environment):
     found, outline, tiers = seen(store, environment, from_zero)
     figure = course_figure(course(outline, found, tiers))

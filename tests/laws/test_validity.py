@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.host_change import HostChange, host_change
+from loadtests.host_change import LOOKS, HostChange, Slowdown, host_change, slowdown
+from loadtests.monitor import HostSpeed
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.validity import (
     Fault,
@@ -125,12 +126,54 @@ def test_what_is_almost_spoilt_is_valid(almost):
     assert check_open(almost).status is Status.VALID
 
 
+FAST, SLOW = HostSpeed(0.0075, 0.0), HostSpeed(0.0125, 0.0)
+
+
+def looked_at(before, after, then):
+    """And how often it was looked at again."""
+    looks = iter(then)
+    found = slowdown(before, after, lambda: next(looks))
+    return found, LOOKS - 1 - len(list(looks))
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr("loadtests.host_change.LOOK_APART_S", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_host_that_looks_as_before_is_looked_at_once():
+    found, again = looked_at(FAST, FAST, [SLOW] * (LOOKS - 1))
+    assert (found.nearest, found.swing, again) == (1, 1, 0)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize(("before", "after"), [(FAST, SLOW), (SLOW, FAST)])
+def test_a_host_that_changed_looks_changed_however_often_it_is_looked_at(before, after):
+    found, again = looked_at(before, after, [after] * (LOOKS - 1))
+    assert (found.nearest, again) == (after.seconds / before.seconds, LOOKS - 1)
+    assert check_open(evidence(host=HostChange(found.nearest))).status is Status.INVALID
+
+
+@given(st.lists(st.sampled_from([FAST, SLOW]), min_size=LOOKS - 1, max_size=LOOKS - 1))
+def test_one_that_is_fast_and_slow_by_turns_has_not_changed(then):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("loadtests.host_change.LOOK_APART_S", 0.0)
+        found, again = looked_at(FAST, SLOW, then)
+    if FAST in then:
+        assert (found.nearest, again) == (1, then.index(FAST) + 1)
+        assert found.swing == pytest.approx(SLOW.seconds / FAST.seconds)
+    else:
+        assert found.nearest == SLOW.seconds / FAST.seconds
+
+
 SLOWED = 1.5
 
 
 def felt(used_s, *, latency_us=10_000, rate_ratio=1.0):
     """Of 1,000 requests in 10 s, each of 10 ms, of a server that used so many CPU-seconds."""
-    return host_change(SLOWED, samples(latency_us=latency_us), used_s, 10 / rate_ratio).felt
+    slower = Slowdown(SLOWED, 1.0)
+    return host_change(slower, samples(latency_us=latency_us), used_s, 10 / rate_ratio).felt
 
 
 def test_a_server_that_works_all_its_time_feels_all_of_it():

@@ -1,6 +1,8 @@
 """Two stored runs held against each other: what is said, and how often it is right."""
 
+import math
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from recommender.comparison import (
     in_money,
     read_side,
 )
+from recommender.comparison.conditions import host_spread
 from recommender.comparison.estimates import (
     Estimate,
     Evidence,
@@ -334,6 +337,24 @@ def test_the_hosts_own_speed_widens_and_no_number_of_requests_takes_it_away():
     assert wider.on_host(0).value == found.value
     assert Estimate(0.02, -0.08, 0.12).on_host(0.05).times_as_many(0.05, 1) is None
     assert Estimate(0.02, -0.08, 0.12).times_as_many(0.05, 1) == pytest.approx((0.1 / 0.03) ** 2)
+
+
+def side_on(*speeds):
+    measured = [SimpleNamespace(host_slowdown=ratio, host_swing=swing) for ratio, swing in speeds]
+    return SimpleNamespace(measurements=measured)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        pytest.param([(1.1, 1.0)], [(1 / 1.1, None)], math.log(1.1), id="faster and slower"),
+        pytest.param([(1.0, 1.7)], [(1.0, 1.7)], math.log(1.7) / 2, id="by turns"),
+        pytest.param([(None, None)], [], None, id="not timed"),
+    ],
+)
+def test_how_far_a_host_is_off_is_told_by_its_changes_and_by_its_turns(before, after, expected):
+    found = host_spread(side_on(*before), side_on(*after))
+    assert found == (None if expected is None else pytest.approx(expected))
 
 
 @pytest.mark.parametrize(
