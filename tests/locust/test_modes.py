@@ -86,7 +86,7 @@ def test_a_cliff_is_seen_and_the_capacity_lies_below_it(tmp_path):
 
 
 def test_the_knee_is_where_theory_has_twice_the_unloaded_latency(tmp_path):
-    answer = answer_of(tmp_path, ONE, mode="profile", points=5, duration=4, rung=1)
+    answer = answer_of(tmp_path, ONE, mode="profile", points=5, duration=4, rung=2)
     knee = answer.curve.knee
     assert knee.unloaded_s == pytest.approx(SERVICE_S, abs=CLIENT_S)
     assert holds(knee.rate_rps, capacity_rps(ONE, 0.95, knee.limit_s), 0.1)
