@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from flask import Response, make_response, redirect, request
+
+from dashboard.address import as_query
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -76,7 +77,7 @@ def _equal(given: str, token: str) -> bool:
 def _address(rest: dict[str, str]) -> str:
     """Of the same page here: the path alone, which leads nowhere else."""
     path = "/" + request.path.lstrip("/\\")
-    return f"{path}?{urlencode(rest)}" if rest else path
+    return f"{path}?{as_query(rest)}" if rest else path
 
 
 def _unquoted(app: Dash) -> list[str]:

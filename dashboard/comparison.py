@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self
-from urllib.parse import parse_qs, urlencode
 
 from dashboard import format as fmt
+from dashboard.address import as_query, given_in
 from dashboard.views import Card
 from recommender.comparison import DEFAULT_THRESHOLD, Reference, Verdict
 from recommender.comparison.words import (
@@ -60,27 +60,27 @@ class AskedPair:
 
         None where there are no two runs. Raises BadRequest for a percentage that is none.
         """
-        said = {name: values[0] for name, values in parse_qs(search.removeprefix("?")).items()}
+        said = given_in(search)
         runs = sorted(runs, key=lambda run: run.status is not RunStatus.FINISHED)
         after = said.get("b") or next((run.id for run in runs if run.id != said.get("a")), None)
         before = said.get("a") or _one_before(after, runs)
         if before is None or after is None:
             return None
-        percent = said.get("threshold", f"{100 * DEFAULT_THRESHOLD:g}")
+        percent = said.get("threshold") or f"{100 * DEFAULT_THRESHOLD:g}"
         try:
             share = float(percent)
         except ValueError as error:
             raise BadRequest(
                 f"threshold={percent} is no number of percent", hint="for example threshold=5"
             ) from error
-        return cls(before, after, said.get("x"), said.get("y"), share)
+        return cls(before, after, said.get("x") or None, said.get("y") or None, share)
 
     @property
     def query(self) -> str:
         said = {"a": self.a, "b": self.b, "x": self.x, "y": self.y}
         if self.percent != 100 * DEFAULT_THRESHOLD:
             said["threshold"] = f"{self.percent:g}"
-        return urlencode({name: value for name, value in said.items() if value})
+        return as_query({name: value for name, value in said.items() if value})
 
     @property
     def swapped(self) -> Self:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from dash import html
 
+from dashboard.address import as_query
 from dashboard.components.sections import chart, chip, command, facts, table
 from dashboard.figures.price_history import CAPTION, price_course, price_figure
 
@@ -141,7 +141,7 @@ def _beside(title: str, shown: Sequence[Beside], book: str) -> list[Component]:
 
 def _address(key: str, book: str) -> str:
     asked = {"book": book} if book else {}
-    return "/prices?" + urlencode({**asked, "region": key.partition("|")[0], "row": key})
+    return "/prices?" + as_query({**asked, "region": key.partition("|")[0], "row": key})
 
 
 def _machine(shown: PriceFacts) -> list[Component]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
 
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, html
 from dash.exceptions import PreventUpdate
 
+from dashboard.address import given_in
 from dashboard.components.looked_into import CHOICE, CONTENT, SECTION, choosing, looked
 from dashboard.components.sections import section
 from dashboard.looked_into import Choice, choices_of, choices_of_quick, looked_into
@@ -39,7 +39,7 @@ def look_section(
     repository: Repository, run: Run, found: tuple[Choice, ...], search: str
 ) -> Component:
     """Into the measurement that an address names, else the last one."""
-    asked = next(iter(parse_qs(search.removeprefix("?")).get(ASKED, [])), None)
+    asked = given_in(search).get(ASKED) or None
     chosen = next((each for each in found if each.key == asked), found[-1] if found else None)
     lost = []
     if asked is not None and (chosen is None or chosen.key != asked):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qsl
 
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Input, Output, State, ctx, dcc, html, no_update
 from dash.exceptions import PreventUpdate
 
+from dashboard.address import given_in
 from dashboard.asked_again import asked_again
 from dashboard.asked_plan import EXAMPLE, asked_plan, folder_of, plan_text
 from dashboard.asked_run import (
@@ -121,9 +121,9 @@ def layout(repository: Repository, jobs: Jobs | None, search: str) -> Component:
 
 
 def _begun(repository: Repository, jobs: Jobs, search: str) -> Begun:
-    given = dict(parse_qsl(search.removeprefix("?")))
-    if "from" in given:
-        return _again(repository, jobs, given["from"])
+    given = given_in(search)
+    if again := given.pop("from", ""):
+        return _again(repository, jobs, again)
     kind = given.pop("tab", QUICK)
     return Begun(kind if kind == LOADTEST else QUICK, QuickForm.addressed(given), EXAMPLE, "")
 
