@@ -22,14 +22,9 @@ from loadtests.intervals import (
 from loadtests.resources import ResourceSummary
 from loadtests.samples import Samples, ratio_bound
 from loadtests.slo import (
-    ErrorRateObjective,
     GoodputObjective,
     LatencyObjective,
-    TokenObjective,
-    Verdict,
     claimed_quantile,
-    judge,
-    judge_least,
     request_limits,
 )
 from loadtests.steady import achieved_rps, settled, throughput_rps
@@ -47,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loadtests.host_change import HostChange, Slowdown
+    from loadtests.monitor import Neighbours
     from loadtests.slo import Limit, Objective, QuantileObjective
 
 __all__ = [
@@ -57,7 +53,6 @@ __all__ = [
     "Quantile",
     "TargetRecord",
     "TargetUse",
-    "judge_measurement",
     "summarise_closed",
     "summarise_open",
     "with_objectives",
@@ -206,7 +201,7 @@ class RunFacts:
     elapsed_s: float
     generator: GeneratorFacts
     due: int
-    neighbour_share: float | None = None
+    neighbours: Neighbours | None = None
     slowdown: Slowdown | None = None
     over_saturated: bool = False
     stop_reason: str | None = None
@@ -232,7 +227,7 @@ def summarise_open(
             generator=facts.generator,
             over_saturated=facts.over_saturated,
             stopped_early=facts.stop_reason is not None,
-            neighbour_share=facts.neighbour_share,
+            neighbours=facts.neighbours,
             host=facts.host_change(samples),
         )
     )
@@ -244,7 +239,7 @@ def summarise_closed(samples: Samples, facts: RunFacts) -> Measurement:
     """A closed loop has no latency of its own: nobody was kept waiting to be sent."""
     steady = settled(samples, facts.stop_reason, is_steady=facts.load.is_steady(facts.use.starts))
     host = facts.host_change(samples)
-    validity = check_closed(samples, facts.generator, facts.neighbour_share, host)
+    validity = check_closed(samples, facts.generator, facts.neighbours, host)
     tokens = _tokens(token_figures(samples, steady, ()))
     return _summary(samples, steady, facts, {"latency": (), **tokens}, validity)
 
@@ -283,45 +278,6 @@ def _tokens(found: TokenFigures | None) -> dict[str, Any]:
     return {"tokens": found, "no_tokens": NOT_STREAMED if found is None else None}
 
 
-def judge_measurement(measured: Measurement, objective: Objective) -> Verdict:
-    if not measured.is_evidence:
-        return Verdict.UNKNOWN
-    match objective:
-        case LatencyObjective() | TokenObjective():
-            return _judge_quantile(measured, objective)
-        case ErrorRateObjective(limit_ratio):
-            return judge(measured.error_ratio.bound, limit_ratio)
-        case GoodputObjective():
-            return _judge_goodput(measured, objective)
-
-
-def _judge_quantile(measured: Measurement, objective: QuantileObjective) -> Verdict:
-    """A backlog that grows for good misses every objective, however short the run was.
-
-    Where failures reach into the quantile its value is infinite, stored as None: missed when there
-    are surely more of them than the quantile leaves room for, else not decided.
-    """
-    if measured.over_saturated:
-        return Verdict.MISSED
-    found = measured.at(objective)
-    if found.value is not None:
-        return judge(found.bound, objective.limit_s)
-    if found.low is not None and found.low > objective.limit_s:
-        return Verdict.MISSED
-    surely_bad = measured.error_ratio.low
-    if surely_bad is not None and surely_bad > 1 - objective.quantile:
-        return Verdict.MISSED
-    return Verdict.UNKNOWN
-
-
-def _judge_goodput(measured: Measurement, objective: GoodputObjective) -> Verdict:
-    """By what was summarised for the very same limits."""
-    if measured.over_saturated:
-        return Verdict.MISSED
-    ratio = measured.goodput_within(objective.within)
-    return judge_least(ratio.bound, objective.least_ratio)
-
-
 def _summary(
     samples: Samples,
     steady: Samples,
@@ -340,7 +296,7 @@ def _summary(
         offered_rps=facts.load.rate_rps,
         in_flight=facts.generator.in_flight_s / facts.elapsed_s,
         generator_cpu_ratio=facts.generator.busy,
-        neighbour_cpu_ratio=facts.neighbour_share,
+        neighbour_cpu_ratio=facts.neighbours and facts.neighbours.share,
         host_slowdown=facts.slowdown and facts.slowdown.nearest,
         host_swing=facts.slowdown and facts.slowdown.swing,
         over_saturated=facts.over_saturated,

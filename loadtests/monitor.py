@@ -24,6 +24,7 @@ __all__ = [
 
 STAT = Path("/proc/stat")
 IDLE_COLUMNS = (3, 4)  # idle and iowait, counted from 0 after the name, in /proc/stat
+STOLEN_COLUMN = 7
 QUIET_SHARE = 0.1
 LOOK_S = 0.5
 SPEED_TRIES = 5
@@ -37,46 +38,68 @@ def busy_s_by_core(stat: Path = STAT) -> dict[int, float]:
     its clock (every 4 ms, say): what a CPU quota holds back runs until a tick sees it, and they
     say up to 0.2 of a core more than was used.
     """
-    ticks = os.sysconf("SC_CLK_TCK")
+    return _busy_s(_counted_s(stat))
+
+
+def _busy_s(counted_s: dict[int, list[float]]) -> dict[int, float]:
     now_s = time.monotonic()
+    return {core: now_s - sum(each[n] for n in IDLE_COLUMNS) for core, each in counted_s.items()}
+
+
+def _counted_s(stat: Path) -> dict[int, list[float]]:
+    """The columns of each core, in seconds."""
+    ticks = os.sysconf("SC_CLK_TCK")
     found = {}
     for line in stat.read_text().splitlines():
         name, *columns = line.split()
         core = name.removeprefix("cpu")
         if name.startswith("cpu") and core:
-            found[int(core)] = now_s - sum(int(columns[n]) for n in IDLE_COLUMNS) / ticks
+            found[int(core)] = [int(each) / ticks for each in columns]
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class CoreClock:
-    """busy_s: of the cores together, see `busy_s_by_core`; own_s: of this process."""
+    """busy_s: of the cores together, see `busy_s_by_core`; own_s: of this process.
+
+    stolen_s: the part of it that a hypervisor did not let the cores have.
+    """
 
     busy_s: float
     own_s: float
+    stolen_s: float
 
     @classmethod
     def read(cls, cores: Iterable[int], stat: Path = STAT) -> Self:
-        busy_s = busy_s_by_core(stat)
-        times = os.times()
-        return cls(sum(busy_s.get(core, 0.0) for core in set(cores)), times.user + times.system)
+        counted_s, times, asked = _counted_s(stat), os.times(), set(cores)
+        busy_s = sum(each for core, each in _busy_s(counted_s).items() if core in asked)
+        stolen_s = sum(each[STOLEN_COLUMN] for core, each in counted_s.items() if core in asked)
+        return cls(busy_s, times.user + times.system, stolen_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
     """What was used on the target's cores by neither the target nor the load test.
 
-    vcpus: how many cores those are.
+    vcpus: how many cores those are. stolen_s: the part that a hypervisor kept.
     """
 
     cpu_s: float
     vcpus: int
     elapsed_s: float
+    stolen_s: float = 0.0
 
     @property
     def share(self) -> float:
         """Of what the cores could give; never below zero (clocks tick in hundredths)."""
-        return max(self.cpu_s / (self.vcpus * self.elapsed_s), 0.0) if self.elapsed_s > 0 else 0.0
+        return self._share(self.cpu_s)
+
+    @property
+    def stolen_share(self) -> float:
+        return min(self._share(self.stolen_s), self.share)
+
+    def _share(self, cpu_s: float) -> float:
+        return max(cpu_s / (self.vcpus * self.elapsed_s), 0.0) if self.elapsed_s > 0 else 0.0
 
 
 def wait_for_quiet(cores: tuple[int, ...], limit_s: float) -> None:

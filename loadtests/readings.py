@@ -91,7 +91,7 @@ def facts_of(
         elapsed_s=run.elapsed_s,
         generator=run.generator,
         due=len(run.samples) if asked.due is None else asked.due,
-        neighbour_share=_neighbour_share(asked.target, readings, (use.cpu_s, beside_s), run),
+        neighbours=_neighbours(asked.target, readings, (use.cpu_s, beside_s), run),
         slowdown=readings[1].slower_than(readings[0]),
         over_saturated=over_saturated,
         stop_reason=run.stop_reason,
@@ -99,12 +99,12 @@ def facts_of(
     )
 
 
-def _neighbour_share(
+def _neighbours(
     target: TargetRecord,
     readings: tuple[Reading, Reading],
     used_s: tuple[float | None, float],
     run: EngineRun,
-) -> float | None:
+) -> Neighbours | None:
     """What the target's cores did, less target, its neighbours in the test, and load test.
 
     Not told where servers were started meanwhile: that costs a container engine as much CPU as
@@ -117,7 +117,8 @@ def _neighbour_share(
     if target.shares_cores:
         ours_s += run.generator.cpu_s + after.clock.own_s - before.clock.own_s
     others_s = after.clock.busy_s - before.clock.busy_s - ours_s
-    return Neighbours(others_s, len(before.cores), after.at_s - before.at_s).share
+    stolen_s = after.clock.stolen_s - before.clock.stolen_s
+    return Neighbours(others_s, len(before.cores), after.at_s - before.at_s, stolen_s)
 
 
 def use_between(before: Reading, after: Reading) -> TargetUse:

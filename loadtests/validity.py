@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtests.host_change import HostChange
+    from loadtests.monitor import Neighbours
     from loadtests.samples import Samples
 
 __all__ = [
@@ -38,6 +39,7 @@ LATENESS_SHARE = 0.10
 LATENESS_FLOOR_S = 0.001
 GENERATOR_CPU = 0.75
 NEIGHBOUR_SHARE = 0.12
+SEEN_SHARE = 0.01
 HOST_SLOWDOWN = 1.15  # of 218 pairs on a quiet machine, 0.9 % lay above
 LITTLE_TOLERANCE = 0.05
 FEWEST_IN_TAIL = 10
@@ -127,7 +129,7 @@ class OpenEvidence:
 
     samples: all of the run. steady: without the warm-up. due: how many the schedule held.
     over_saturated: the server fell behind for good, so dropped requests are its doing.
-    neighbour_share: of the target's cores, used by other programs; None where that cannot be told.
+    neighbours: on the target's cores; None where that cannot be told.
     host: None where it cannot be told either.
     """
 
@@ -138,7 +140,7 @@ class OpenEvidence:
     generator: GeneratorFacts
     over_saturated: bool
     stopped_early: bool
-    neighbour_share: float | None = None
+    neighbours: Neighbours | None = None
     host: HostChange | None = None
 
 
@@ -150,7 +152,7 @@ def check_open(evidence: OpenEvidence) -> Validity:
         lambda each: _generator(each.generator),
         lambda each: _workers(each.generator),
         lambda each: _gaps(each.generator),
-        lambda each: _neighbours(each.neighbour_share),
+        lambda each: _neighbours(each.neighbours),
         lambda each: _host(each.host),
         _little,
         _tail,
@@ -162,7 +164,7 @@ def check_open(evidence: OpenEvidence) -> Validity:
 def check_closed(
     samples: Samples,
     generator: GeneratorFacts,
-    neighbour_share: float | None = None,
+    neighbours: Neighbours | None = None,
     host: HostChange | None = None,
 ) -> Validity:
     """A closed loop claims throughput and service time, no latency quantile.
@@ -172,7 +174,7 @@ def check_closed(
     """
     found = [_workers(generator), _gaps(generator)]
     if samples.succeeded > 0:
-        found += [_generator(generator), _neighbours(neighbour_share), _host(host)]
+        found += [_generator(generator), _neighbours(neighbours), _host(host)]
     faults = [fault for fault in found if fault is not None]
     if samples.succeeded < FEWEST_IN_TAIL:
         faults.append(
@@ -289,15 +291,21 @@ def _gaps(generator: GeneratorFacts) -> Fault | None:
     )
 
 
-def _neighbours(share: float | None) -> Fault | None:
+def _neighbours(found: Neighbours | None) -> Fault | None:
     """A core that others use is not the size it stands for."""
-    if share is None or share <= NEIGHBOUR_SHARE:
+    if found is None or found.share <= NEIGHBOUR_SHARE:
         return None
+    programs, stolen = found.share - found.stolen_share, found.stolen_share
+    said = f"other programs used {programs:.0%} of the target's cores"
+    if stolen >= SEEN_SHARE:
+        said += f", and the hypervisor kept {stolen:.0%} of them for other guests"
     return Fault(
         check="neighbours",
         status=Status.INVALID,
-        found=f"other programs used {share:.0%} of the target's cores",
-        advice="stop them, or measure on a quiet machine",
+        found=said,
+        advice="stop them, or measure on a quiet machine"
+        if programs > stolen
+        else "run it again, or on a machine that lends no CPU to others",
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import norm
 
 from loadtests.errors import InvalidMeasurement
-from loadtests.measurement import judge_measurement
+from loadtests.judging import judge_measurement
 from loadtests.modes.cliff import cliff_at
 from loadtests.modes.ladder import (
     FEWEST_RUNGS,

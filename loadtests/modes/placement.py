@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loadtests.measurement import judge_measurement
+from loadtests.judging import judge_measurement
 from loadtests.slo import ErrorRateObjective, Verdict
 from loadtests.steps import OpenStep
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadtests.errors import InvalidMeasurement
-from loadtests.measurement import Interval, judge_measurement
+from loadtests.judging import judge_measurement
+from loadtests.measurement import Interval
 from loadtests.modes import offline, profile, tiers
 from loadtests.modes.compare import CompareSettings
 from loadtests.modes.compare import compare as compare_samples

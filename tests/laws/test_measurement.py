@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.judging import judge_measurement
 from loadtests.measurement import (
     QUANTILES,
     Interval,
@@ -13,11 +14,11 @@ from loadtests.measurement import (
     RunFacts,
     TargetRecord,
     TargetUse,
-    judge_measurement,
     summarise_closed,
     summarise_open,
     with_objectives,
 )
+from loadtests.monitor import Neighbours
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.slo import Bound, ErrorRateObjective, LatencyObjective, Verdict
 from loadtests.validity import GeneratorFacts, Status
@@ -230,7 +231,7 @@ def test_an_objective_is_judged_by_the_whole_interval(limit_s, verdict):
 
 def test_an_invalid_measurement_judges_nothing():
     objective = LatencyObjective(0.95, 0.2)
-    spoilt = measured(MEDIAN_20_MS, (objective,), neighbour_share=0.9)
+    spoilt = measured(MEDIAN_20_MS, (objective,), neighbours=Neighbours(0.9, 1, 1.0))
     assert spoilt.validity.status is Status.INVALID
     assert not spoilt.is_evidence
     assert judge_measurement(spoilt, objective) is Verdict.UNKNOWN

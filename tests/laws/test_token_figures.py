@@ -8,13 +8,13 @@ from streamed import answered, answered_whole, one_each, samples_of
 
 from loadtests.generator.recording import Outcome
 from loadtests.goodput import goodput
+from loadtests.judging import judge_measurement
 from loadtests.measurement import (
     Load,
     Measurement,
     RunFacts,
     TargetRecord,
     TargetUse,
-    judge_measurement,
     summarise_closed,
     summarise_open,
     with_objectives,

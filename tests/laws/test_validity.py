@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtests.host_change import LOOKS, HostChange, Slowdown, host_change, slowdown
-from loadtests.monitor import HostSpeed
+from loadtests.monitor import HostSpeed, Neighbours
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.validity import (
     Fault,
@@ -57,6 +57,11 @@ def evidence(taken=None, **changes):
     return OpenEvidence(**(usual | changes))
 
 
+def others(share, stolen_share=0.0):
+    """On one core over a second."""
+    return Neighbours(share, 1, 1.0, stolen_share)
+
+
 def faults(found):
     return {fault.check: fault.status for fault in found.faults}
 
@@ -74,7 +79,7 @@ SPOILT = [
     pytest.param(
         evidence(generator=generator(busy=0.8)), "generator", Status.INVALID, id="generator busy"
     ),
-    pytest.param(evidence(neighbour_share=0.2), "neighbours", Status.INVALID, id="neighbours"),
+    pytest.param(evidence(neighbours=others(0.2)), "neighbours", Status.INVALID, id="neighbours"),
     pytest.param(evidence(host=HostChange(1.2)), "host", Status.INVALID, id="a slower host"),
     pytest.param(evidence(host=HostChange(0.8)), "host", Status.INVALID, id="a faster host"),
     pytest.param(
@@ -110,8 +115,8 @@ ALMOST_SPOILT = [
     pytest.param(evidence(samples(late_us=900)), id="0.9 ms late"),
     pytest.param(evidence(samples(late_us=9000, latency_us=100_000)), id="9 of 100 ms late"),
     pytest.param(evidence(generator=generator(busy=0.7)), id="generator at 70 %"),
-    pytest.param(evidence(neighbour_share=0.05), id="a quiet neighbour"),
-    pytest.param(evidence(neighbour_share=None), id="neighbours not knowable"),
+    pytest.param(evidence(neighbours=others(0.05)), id="a quiet neighbour"),
+    pytest.param(evidence(neighbours=None), id="neighbours not knowable"),
     pytest.param(evidence(host=HostChange(1.1)), id="10 % slower"),
     pytest.param(evidence(host=HostChange(1.5, 0.2)), id="half as slow again, hardly felt"),
     pytest.param(evidence(host=None), id="speed not knowable"),
@@ -231,8 +236,24 @@ def test_nothing_measured_is_inconclusive():
     assert "samples" in faults(found)
 
 
+@pytest.mark.parametrize(
+    ("found", "said", "advice"),
+    [
+        pytest.param(
+            others(0.2), "programs used 20% of the target's cores", "stop", id="programs"
+        ),
+        pytest.param(others(0.2, 0.15), "the hypervisor kept 15% of them", "again", id="guests"),
+        pytest.param(others(0.2, 0.9), "kept 20% of them", "again", id="no more than was busy"),
+    ],
+)
+def test_whoever_took_the_cores_is_named(found, said, advice):
+    (fault,) = check_open(evidence(neighbours=found)).faults
+    assert said in fault.found
+    assert advice in fault.advice
+
+
 def test_several_faults_are_all_told_and_the_worst_counts():
-    spoilt = evidence(samples(dropped=50), neighbour_share=0.5, quantile=0.999)
+    spoilt = evidence(samples(dropped=50), neighbours=others(0.5), quantile=0.999)
     found = check_open(spoilt)
     assert faults(found) == {
         "offered": Status.INVALID,
@@ -261,14 +282,14 @@ def test_a_closed_loop_needs_answers_a_free_generator_and_no_neighbours():
     few = samples(count=9)
     assert faults(check_closed(few, generator(few))) == {"samples": Status.INCONCLUSIVE}
     assert faults(check_closed(taken, generator(taken, busy=0.9))) == {"generator": Status.INVALID}
-    found = check_closed(taken, generator(taken), 0.3)
+    found = check_closed(taken, generator(taken), others(0.3))
     assert faults(found) == {"neighbours": Status.INVALID}
 
 
 def test_a_server_that_refuses_all_claims_no_speed_that_a_busy_generator_could_spoil():
     refused = samples()
     refused.records["outcome"], refused.records["status"] = Outcome.REFUSED, 400
-    found = check_closed(refused, generator(refused, busy=0.9), 0.3, 1.5)
+    found = check_closed(refused, generator(refused, busy=0.9), others(0.3), HostChange(1.5))
     assert faults(found) == {"samples": Status.INCONCLUSIVE}
 
 

@@ -13,12 +13,12 @@ from servers import answering, assert_counts_add_up, closed_job, open_job, servi
 
 from loadtests.demo_server.stream_truth import read_gaps, read_stream_truth
 from loadtests.journal import Journal
+from loadtests.judging import judge_measurement
 from loadtests.measurement import (
     Load,
     RunFacts,
     TargetRecord,
     TargetUse,
-    judge_measurement,
     summarise_open,
 )
 from loadtests.monitor import wait_for_quiet

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from loadtests.accelerators.trace import ReplayedNvml, read_trace
 from loadtests.errors import LoadTestError
-from loadtests.monitor import HostSpeed, busy_s_by_core, host_speed
+from loadtests.monitor import CoreClock, HostSpeed, busy_s_by_core, host_speed
 from loadtests.resources import ResourceMonitor, ResourceSeries
 from loadtests.resources.thinning import Column, halved, largest, last, mean
 from loadtests.targets.processes import cpu_s, is_living, memory_bytes
@@ -397,6 +397,16 @@ def test_a_core_is_busy_when_it_is_not_idle_whoever_runs(tmp_path, monkeypatch):
     before, after = busy_s(100.0, 70.0, 5.0), busy_s(110.0, 73.0, 6.5)
     assert after.keys() == {1}
     assert after[1] - before[1] == pytest.approx(10 - 3 - 1.5)
+
+
+def test_what_a_hypervisor_kept_is_told_of_the_cores_asked_about(tmp_path):
+    stat, ticks = tmp_path / "stat", os.sysconf("SC_CLK_TCK")
+    lines = (
+        f"cpu{core} 1 1 1 1 1 1 1 {kept_s * ticks} 0 0\n" for core, kept_s in enumerate((2, 3))
+    )
+    stat.write_text("".join(lines))
+    assert CoreClock.read((1,), stat).stolen_s == 3
+    assert CoreClock.read((0, 1, 1), stat).stolen_s == 5
 
 
 def replayed(name):
