@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from loadtests.monitor import HostSpeed
     from loadtests.samples import Samples
 
-__all__ = ["HostChange", "Slowdown", "host_change", "slowdown"]
+__all__ = ["HostChange", "Slowdown", "host_change", "slowdown_seen"]
 
 FAST_QUANTILE = 0.1
 # A flickering host forgets within 0.2 s how fast it was (autocorrelation of its speed on a core of
@@ -37,7 +37,7 @@ class Slowdown:
     swing: float
 
 
-def slowdown(before: HostSpeed, after: HostSpeed, look: Callable[[], HostSpeed]) -> Slowdown:
+def slowdown_seen(before: HostSpeed, after: HostSpeed, look: Callable[[], HostSpeed]) -> Slowdown:
     """What looks changed is looked at again, until it looks as before, or often enough.
 
     A core that has just woken is slow once. And a core that shares its arithmetic with another

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
-from loadtests.host_change import Slowdown, slowdown
+from loadtests.host_change import Slowdown, slowdown_seen
 from loadtests.measurement import Load, RunFacts, TargetRecord, TargetUse
 from loadtests.monitor import CoreClock, HostSpeed, Neighbours, host_speed
 
@@ -63,7 +63,7 @@ class Reading:
     def slower_than(self, before: Reading) -> Slowdown | None:
         if self.speed is None or before.speed is None:
             return None
-        return slowdown(before.speed, self.speed, lambda: host_speed(self.cores))
+        return slowdown_seen(before.speed, self.speed, lambda: host_speed(self.cores))
 
 
 def _cores(target: Target) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pricing.offers import PlanRate, Platform
-from pricing.plausible import on_demand_usd, wrong_plan_rate
+from pricing.plausible import on_demand_prices, wrong_plan_rate
 from pricing.sources.seen import PlanHourly
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def wrong_rates(
     rates: Mapping[PlanHourly, PlanRate], offers: Iterable[Offer]
 ) -> dict[PlanHourly, str]:
     """Rates from which the new book's on-demand price has moved away, and why they are wrong."""
-    on_demand = on_demand_usd(offers, Platform.SAGEMAKER)
+    on_demand = on_demand_prices(offers, Platform.SAGEMAKER)
     found = {
         what: wrong_plan_rate(rate.usd_per_hour, on_demand.get(what.instance))
         for what, rate in rates.items()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HOSTING_RATIO_BOUNDS",
     "implausible",
-    "on_demand_usd",
+    "on_demand_prices",
     "require_plausible",
     "wrong_plan_rate",
 ]
@@ -44,7 +44,10 @@ def require_plausible(book: PriceBook) -> None:
 def implausible(offers: Iterable[Offer], plan_rates: Iterable[PlanRate] = ()) -> Iterator[str]:
     """What is wrong with offers and rates of one region, a sentence for each."""
     given = tuple(offers)
-    hosting, ec2 = on_demand_usd(given, Platform.SAGEMAKER), on_demand_usd(given, Platform.EC2)
+    hosting, ec2 = (
+        on_demand_prices(given, Platform.SAGEMAKER),
+        on_demand_prices(given, Platform.EC2),
+    )
     for rate in plan_rates:
         wrong = wrong_plan_rate(rate.usd_per_hour, hosting.get(rate.instance.name))
         if wrong is not None:
@@ -70,7 +73,7 @@ def wrong_plan_rate(usd: Decimal, on_demand_usd: Decimal | None) -> str | None:
     )
 
 
-def on_demand_usd(offers: Iterable[Offer], platform: Platform) -> dict[str, Decimal]:
+def on_demand_prices(offers: Iterable[Offer], platform: Platform) -> dict[str, Decimal]:
     """An hour of each machine there, by its bare name. offers: of one region."""
     return {
         offer.instance.name: offer.usd_per_hour

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.host_change import LOOKS, HostChange, Slowdown, host_change, slowdown
+from loadtests.host_change import LOOKS, HostChange, Slowdown, host_change, slowdown_seen
 from loadtests.monitor import HostSpeed, Neighbours
 from loadtests.samples import RECORD, Outcome, Samples
 from loadtests.validity import (
@@ -137,7 +137,7 @@ FAST, SLOW = HostSpeed(0.0075, 0.0), HostSpeed(0.0125, 0.0)
 def looked_at(before, after, then):
     """And how often it was looked at again."""
     looks = iter(then)
-    found = slowdown(before, after, lambda: next(looks))
+    found = slowdown_seen(before, after, lambda: next(looks))
     return found, LOOKS - 1 - len(list(looks))
 
 
