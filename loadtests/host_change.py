@@ -14,10 +14,12 @@ from loadtests.validity import HOST_SLOWDOWN
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from loadtests.monitor import HostSpeed
     from loadtests.samples import Samples
 
-__all__ = ["HostChange", "Slowdown", "host_change", "slowdown_seen"]
+__all__ = ["HostChange", "Slowdown", "host_change", "slowdown_seen", "working_ratio"]
 
 FAST_QUANTILE = 0.1
 # A flickering host forgets within 0.2 s how fast it was (autocorrelation of its speed on a core of
@@ -71,16 +73,23 @@ class HostChange:
 def host_change(
     slowdown: Slowdown | None, samples: Samples, used_s: float | None, elapsed_s: float
 ) -> HostChange | None:
-    """used_s: CPU-seconds of the server over the run. None is not known.
-
-    Requests wait for its CPU in a queue too: what one takes alone is told from the fastest. A
-    server that works in a single thread is at its end with one core, however many there are.
-    """
+    """used_s: CPU-seconds of the server over the run. None is not known."""
     if slowdown is None:
         return None
     if used_s is None or samples.succeeded == 0:
         return HostChange(slowdown.nearest)
-    fast_s = float(np.quantile(samples.service_s, FAST_QUANTILE))
     each_s = used_s / (len(samples) - samples.dropped)
-    working = max(used_s / elapsed_s, each_s / fast_s if fast_s > 0 else 1.0)
-    return HostChange(slowdown.nearest, min(working, 1.0))
+    return HostChange(
+        slowdown.nearest, working_ratio(samples.service_s, each_s, used_s / elapsed_s)
+    )
+
+
+def working_ratio(service_s: NDArray[np.float64], each_s: float, busy_vcpus: float) -> float:
+    """The share of a server's time that is work of a CPU, at most; see `HostChange`.
+
+    each_s: CPU-seconds of a request. Requests wait for the CPU in a queue too: what one takes
+    alone is told from the fastest. A server that works in a single thread is at its end with one
+    core, however many there are.
+    """
+    fast_s = float(np.nanquantile(service_s, FAST_QUANTILE))
+    return min(max(busy_vcpus, each_s / fast_s if fast_s > 0 else 1.0), 1.0)

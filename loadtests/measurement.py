@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from loadtests.host_change import HostChange, Slowdown
     from loadtests.monitor import Neighbours
+    from loadtests.pace import Pace
     from loadtests.slo import Limit, Objective, QuantileObjective
 
 __all__ = [
@@ -122,7 +123,9 @@ class Measurement(_Frozen):
     in flight. tokens: of streamed answers; no_tokens says why there are none. goodput: of an
     open-loop run, for each set of limits that its objectives come to. inside: what went on behind
     a gateway of ours, None where there was none. starts: servers that came during the run; where
-    some did, all of it counts. host_slowdown, host_swing: `host_change.Slowdown`.
+    some did, all of it counts. host_slowdown, host_swing: `host_change.Slowdown`. host_work_s:
+    CPU-seconds of a small piece of work meanwhile (`Pace.mean_s`); those of two measurements
+    compare how fast the host was.
     """
 
     target: TargetRecord
@@ -157,6 +160,7 @@ class Measurement(_Frozen):
     neighbour_cpu_ratio: float | None
     host_slowdown: float | None = None
     host_swing: float | None = None
+    host_work_s: float | None = None
     over_saturated: bool
     stop_reason: str | None
     validity: Validity
@@ -206,6 +210,7 @@ class RunFacts:
     over_saturated: bool = False
     stop_reason: str | None = None
     resources: ResourceSummary | None = None
+    pace: Pace | None = None
     inside: Inside | None = None
 
     def host_change(self, samples: Samples) -> HostChange | None:
@@ -299,6 +304,7 @@ def _summary(
         neighbour_cpu_ratio=facts.neighbours and facts.neighbours.share,
         host_slowdown=facts.slowdown and facts.slowdown.nearest,
         host_swing=facts.slowdown and facts.slowdown.swing,
+        host_work_s=facts.pace and facts.pace.mean_s,
         over_saturated=facts.over_saturated,
         stop_reason=facts.stop_reason,
         validity=validity,

@@ -20,6 +20,7 @@ __all__ = [
     "busy_s_by_core",
     "host_speed",
     "wait_for_quiet",
+    "work_s",
 ]
 
 STAT = Path("/proc/stat")
@@ -28,7 +29,8 @@ STOLEN_COLUMN = 7
 QUIET_SHARE = 0.1
 LOOK_S = 0.5
 SPEED_TRIES = 5
-ADDITIONS, OBJECTS = 60_000, 20_000  # about 7 ms together on a server core of 2024
+ADDITIONS, OBJECTS = 3, 1  # of a unit of work
+SPEED_UNITS = 20_000  # about 7 ms on a server core of 2024
 
 
 def busy_s_by_core(stat: Path = STAT) -> dict[int, float]:
@@ -148,17 +150,20 @@ def _try_on(cores: tuple[int, ...], taken_s: list[float]) -> None:
     for core in cores or (None,):
         if core is not None:
             os.sched_setaffinity(0, {core})
-        _work_s()  # a core that slept starts slowly
-        taken_s.append(statistics.median(_work_s() for _ in range(SPEED_TRIES)))
+        work_s(SPEED_UNITS)  # a core that slept starts slowly
+        taken_s.append(statistics.median(work_s(SPEED_UNITS) for _ in range(SPEED_TRIES)))
 
 
-def _work_s() -> float:
-    """Arithmetic in registers, and objects made and found again, as servers in Python do."""
+def work_s(units: int) -> float:
+    """CPU-seconds of this thread for so many units of work.
+
+    Arithmetic in registers, and objects made and found again, as servers in Python do.
+    """
     begun_s = time.thread_time()
-    number = 1
-    for _ in range(ADDITIONS):
+    number, objects = 1, OBJECTS * units
+    for _ in range(ADDITIONS * units):
         number = (number * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
-    made = {each: str(each) for each in range(OBJECTS)}
-    for each in range(OBJECTS):
+    made = {each: str(each) for each in range(objects)}
+    for each in range(objects):
         made[each]
     return time.thread_time() - begun_s

@@ -14,6 +14,7 @@ from loadtests.errors import InvalidMeasurement, LoadTestError, OutOfTime, Targe
 from loadtests.measurement import Load, TargetRecord, summarise_closed, summarise_open
 from loadtests.modes.capacity import Capacity, Evidence, next_step
 from loadtests.monitor import wait_for_quiet
+from loadtests.pace import Pacemaker
 from loadtests.readings import Asked, Reading, facts_of
 from loadtests.resources import ResourceMonitor
 from loadtests.runner import ClosedJob, Destination, Engine, OpenJob
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from loadtests.inside import Inside
     from loadtests.measurement import Measurement, RunFacts
     from loadtests.modes.capacity import SearchSettings
+    from loadtests.pace import Pace
     from loadtests.payloads import Rows
     from loadtests.resources import ResourceSeries
     from loadtests.runner import EngineRun, Progress
@@ -68,11 +70,16 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """resources: what was used over time; None where nobody watched, or it was not kept."""
+    """resources: what was used over time; None where nobody watched, or it was not kept.
+
+    pace: how fast the target's cores were over time; None where they are not known, or it was not
+    kept.
+    """
 
     measurement: Measurement
     samples: Samples
     resources: ResourceSeries | None = None
+    pace: Pace | None = None
 
     def as_evidence(self, step: Step) -> Evidence:
         return Evidence(step, self.measurement, self.samples.service_s)
@@ -142,7 +149,7 @@ class Probe:
                 seed=self.seed,
             )
         ran = self._run(destination, job, load, watch)
-        return Measured(summarise_closed(ran.samples, ran.facts), ran.samples, ran.resources)
+        return ran.measured(summarise_closed(ran.samples, ran.facts))
 
     def _sending(self, rows: int | None) -> Destination:
         """So many records in each request, or the payloads as they are."""
@@ -167,8 +174,7 @@ class Probe:
         )
         load = open_load(traffic, arrivals, step.duration_s, seed)
         ran = self._run(self.destination, job, load, watch)
-        measurement = summarise_open(ran.samples, ran.facts, self.objectives)
-        return Measured(measurement, ran.samples, ran.resources)
+        return ran.measured(summarise_open(ran.samples, ran.facts, self.objectives))
 
     def _watch(self, step: OpenStep) -> Watch:
         if self.decided_by:
@@ -186,7 +192,10 @@ class Probe:
         started_at, before = utc_now().isoformat(), Reading.before(self.target)
         front_s = _front_cpu_s(self.target)
         with _under_load(self.target) as inside:
-            with ResourceMonitor(self.target, self.engine.pids) as monitor:
+            with (
+                ResourceMonitor(self.target, self.engine.pids) as monitor,
+                Pacemaker(before.cores) as pacemaker,
+            ):
                 run = self.engine.run(destination, job, self._while_it_lives(watch))
             self._check(run)
             after = Reading.after(self.target)
@@ -196,10 +205,10 @@ class Probe:
             Asked(self.record, destination.workload.digest, load, started_at, due),
             (before, after),
             over_saturated=watch is not None and watch.over_saturated,
-            beside_s=front_s if self.record.shares_cores else 0.0,
+            beside_s=front_s if self.record.shares_cores else pacemaker.cost_s,
             resources=monitor.series.summary(),
         )
-        facts = replace(facts, inside=inside(run.samples))
+        facts = replace(facts, inside=inside(run.samples), pace=pacemaker.since(run.started_s))
         return _Ran(facts, run.samples, monitor.series)
 
     def _while_it_lives(self, watch: Watch | None) -> Callable[[Progress], str | None]:
@@ -236,6 +245,9 @@ class _Ran:
     facts: RunFacts
     samples: Samples
     resources: ResourceSeries
+
+    def measured(self, measurement: Measurement) -> Measured:
+        return Measured(measurement, self.samples, self.resources, self.facts.pace)
 
 
 def _under_load(

@@ -80,7 +80,10 @@ def facts_of(
     beside_s: float = 0.0,
     resources: ResourceSummary | None = None,
 ) -> RunFacts:
-    """readings: before the run, and after it. beside_s: CPU used by other targets of the test."""
+    """readings: before the run, and after it.
+
+    beside_s: CPU used on the target's cores by what else belongs to the test.
+    """
     use = use_between(*readings)
     return RunFacts(
         target=asked.target,

@@ -106,8 +106,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class EngineRun:
-    """stop_reason: None when the job ran to its end."""
+    """stop_reason: None when the job ran to its end.
 
+    started_s: when its times begin, by this machine's perf_counter.
+    """
+
+    started_s: float
     samples: Samples
     generator: GeneratorFacts
     elapsed_s: float
@@ -185,10 +189,12 @@ class Engine:
         file.touch()
         self._process.say(self._message(destination, job, file))
         watch = watch or (lambda _: None)
-        stopping = False
+        started_s, stopping = 0.0, False
         for answer in self._hear():
+            if answer["event"] == "started":
+                started_s = answer["clock_s"]
             if answer["event"] == "finished":
-                return self._result(answer, file)
+                return self._result(answer, file, started_s)
             if answer["event"] == "progress" and not stopping:
                 reason = watch(_progress(answer, file))
                 if reason is not None:
@@ -320,7 +326,7 @@ class Engine:
                 file.write_bytes(payload.body)
         return [str(file) for file in files]
 
-    def _result(self, answer: dict[str, Any], file: Path) -> EngineRun:
+    def _result(self, answer: dict[str, Any], file: Path, started_s: float) -> EngineRun:
         records, streams = np.fromfile(file, RECORD), _read_streams(file)
         for each in (file, self._arrays_file):
             each.unlink()
@@ -331,6 +337,7 @@ class Engine:
                 hint="is the disk of the temporary folder full?",
             )
         return EngineRun(
+            started_s=started_s,
             samples=Samples.in_due_order(records, streams),
             generator=GeneratorFacts(
                 answer["cpu_s"],

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from loadtests.measurement import Load, Measurement
     from pricing import PriceBook
     from recommender.measured import KeptMeasurement, MeasuredRun
-    from recommender.performance.model import MeasuredSize, PerformanceModel
+    from recommender.performance.measured_size import MeasuredSize
+    from recommender.performance.model import PerformanceModel
 
 __all__ = ["cost_of_measuring", "evidence_of", "summary_of"]
 

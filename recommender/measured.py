@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from loadtests.environment import Environment
     from loadtests.measurement import Measurement
     from recommender.accelerated import AcceleratedModel
-    from recommender.performance.model import MeasuredSize
+    from recommender.performance.measured_size import MeasuredSize
     from recommender.performance.speed_prior import Machine
 
 __all__ = ["KeptMeasurement", "MeasuredRun", "errors_in", "response_bytes_mean"]

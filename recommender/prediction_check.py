@@ -2,8 +2,8 @@
 
 A server is measured at one vCPU, saturated and at part load, and from that alone are predicted:
 two vCPUs, two replicas, half a vCPU, another mix of requests, and a size of request that was
-never sent. Reference and case take turns, and each round is judged by its own reference, so what
-a noisy host does to both cancels.
+never sent. Reference and case take turns, all rounds of the reference count together, and how fast
+the host was is told by its own pace (`loadtests.pace`), not by what is predicted.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from loadtests.errors import InvalidMeasurement, LimitUnavailable
 from loadtests.monitor import wait_for_quiet
 from loadtests.probe import Probe, describe_target
@@ -23,20 +21,8 @@ from loadtests.steps import ClosedStep, OpenStep
 from loadtests.targets.protocol import FrontedTarget, running
 from loadtests.targets.replicas import Replicas
 from loadtests.validity import Status
-from recommender.prediction_cases import (
-    AT_A_TIME,
-    CASES,
-    QUANTILE,
-    SLO,
-    UNLIMITED,
-    Agreement,
-    Asked,
-    Case,
-    Expected,
-    Reference,
-    Scene,
-    agreement,
-)
+from recommender.prediction_cases import CASES, Agreement, Case, Scene, agreement
+from recommender.prediction_model import AT_A_TIME, SLO, UNLIMITED, Asked, Expected, Met, Reference
 from recommender.starting import Deployment, Site, deployed, generator_cores, prepare
 
 if TYPE_CHECKING:
@@ -56,6 +42,7 @@ TRIES = 3
 QUIET_S = 5.0
 STARTING_S = 8.0
 LEAST_AVAILABLE = 0.4
+FIGURES = ("throughput, req/s", "p95, ms")
 
 
 @dataclass(frozen=True)
@@ -86,11 +73,31 @@ def check_predictions(
 
 
 @dataclass(frozen=True, slots=True)
-class _Round:
-    """Each pair: predicted, measured."""
+class _Taken:
+    """available: the share of its CPUs that the target had to itself."""
 
-    throughput_rps: tuple[float, float]
-    p95_s: tuple[float, float]
+    measured: Measured
+    available: float = 1.0
+
+    def met(self, pace_s: float | None) -> Met:
+        return Met.of(self.measured, pace_s, self.available)
+
+    def asked(self, pace_s: float | None) -> Asked:
+        return Asked.of(self.measured, pace_s, self.available)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """alone, full and usual are of the reference, saturated and opened of the case.
+
+    usual, opened: at part load.
+    """
+
+    alone: Measured
+    full: Measured
+    saturated: _Taken
+    usual: _Taken
+    opened: _Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +125,34 @@ class _Trial:
             done, faults = self._rounds(rounds)
         except LimitUnavailable as error:
             done, faults = [], [str(error)]
-        found = {
-            "throughput, req/s": [each.throughput_rps for each in done],
-            "p95, ms": [(1e3 * each.p95_s[0], 1e3 * each.p95_s[1]) for each in done],
-        }
+        found = self._compared(done) if done else ([], [])
         return [
-            agreement(self.case.name, figure, pairs, faults) for figure, pairs in found.items()
+            agreement(self.case.name, figure, pairs, faults)
+            for figure, pairs in zip(FIGURES, found, strict=True)
         ]
+
+    def _compared(self, done: list[_Round]) -> tuple[list[tuple[float, float]], ...]:
+        """Throughputs and p95, each predicted and measured, round by round."""
+        as_usual, expected = self._expected(
+            tuple(each.alone for each in done), tuple(each.full for each in done)
+        )
+        pace_s = expected.pace_s
+        stretch = as_usual.stretch([each.usual.asked(pace_s) for each in done])
+        throughputs, latencies = [], []
+        for each in done:
+            predicted_rps = expected.throughput_rps(each.saturated.met(pace_s))
+            throughputs.append((predicted_rps, each.saturated.measured.measurement.throughput_rps))
+            asked = each.opened.asked(pace_s)
+            latencies.append((1e3 * expected.p95_s(asked, stretch), 1e3 * asked.p95_s))
+        return throughputs, latencies
+
+    def _expected(
+        self, alone: tuple[Measured, ...], full: tuple[Measured, ...]
+    ) -> tuple[Expected, Expected]:
+        """Of the reference itself, and of the case."""
+        reference, prior = Reference(self.scene, alone, full), self.bench.prior
+        as_usual = Expected.of(Case("one vCPU"), reference, prior)
+        return as_usual, Expected.of(self.case, reference, prior)
 
     def _rounds(self, rounds: int) -> tuple[list[_Round], list[str]]:
         """Those that were measured, and what was wrong with the others."""
@@ -174,37 +202,31 @@ class _Trial:
 
     def _round(self, usual: Probe, other: Probe) -> _Round:
         closed_s = self.bench.closed_s
-        alone, _ = _taken(usual, ClosedStep(1, UNLIMITED, closed_s))
-        full, _ = _taken(usual, ClosedStep(AT_A_TIME, UNLIMITED, closed_s))
-        vcpus = self.case.vcpus * self.case.replicas
-        at_a_time = AT_A_TIME * math.ceil(vcpus)
-        measured, available = _taken(other, ClosedStep(at_a_time, UNLIMITED, closed_s))
-        reference = Reference(self.scene, alone, full)
-        as_usual = Expected.of(Case("one vCPU"), reference, self.bench.prior)
-        expected = Expected.of(self.case, reference, self.bench.prior)
-        stretch = as_usual.stretch(*self._opened(usual, as_usual, 1.0))
-        throughput_rps = expected.throughput_rps(available)
-        asked, p95_s, available = self._opened(other, expected, available)
+        alone, full = (
+            _taken(usual, ClosedStep(each, UNLIMITED, closed_s)) for each in (1, AT_A_TIME)
+        )
+        at_a_time = AT_A_TIME * math.ceil(self.case.vcpus * self.case.replicas)
+        saturated = _taken(other, ClosedStep(at_a_time, UNLIMITED, closed_s))
+        as_usual, expected = self._expected((alone.measured,), (full.measured,))
         return _Round(
-            (throughput_rps, measured.measurement.throughput_rps),
-            (expected.p95_s(asked, available, stretch), p95_s),
+            alone.measured,
+            full.measured,
+            saturated,
+            self._opened(usual, as_usual, full),
+            self._opened(other, expected, saturated),
         )
 
-    def _opened(
-        self, probe: Probe, expected: Expected, available: float
-    ) -> tuple[Asked, float, float]:
-        """At part load: what was asked, its p95, and the share of its CPUs that the target had."""
-        rate_rps = UTILIZATION * expected.throughput_rps(available)
-        opened, available = _taken(probe, OpenStep(rate_rps, self.bench.open_s, floor=0))
-        samples = opened.samples
-        if not samples.is_success.all():
+    def _opened(self, probe: Probe, expected: Expected, until_now: _Taken) -> _Taken:
+        """At part load, by what was just measured and by what the host was like meanwhile."""
+        rate_rps = UTILIZATION * expected.throughput_rps(until_now.met(expected.pace_s))
+        opened = _taken(probe, OpenStep(rate_rps, self.bench.open_s, floor=0))
+        if not opened.measured.samples.is_success.all():
             raise InvalidMeasurement(f"open loop at {rate_rps:.3g} req/s: some failed")
-        p95_s = float(np.quantile(samples.latency_s, QUANTILE))
-        return Asked(samples.due_s, samples.records["payload"]), p95_s, available
+        return opened
 
 
-def _taken(probe: Probe, step: Step) -> tuple[Measured, float]:
-    """With the share of its CPUs that the target had to itself. Raises InvalidMeasurement."""
+def _taken(probe: Probe, step: Step) -> _Taken:
+    """Raises InvalidMeasurement."""
     faults = ""
     for _ in range(TRIES):
         front = probe.target if isinstance(probe.target, FrontedTarget) else None
@@ -214,9 +236,9 @@ def _taken(probe: Probe, step: Step) -> tuple[Measured, float]:
         front_s = 0.0 if front is None else front.front_cpu_s() - front_s
         if found.validity.status is not Status.INVALID:
             if not found.target.shares_cores:
-                return taken, 1.0
+                return _Taken(taken)
             used = found.generator_cpu_ratio + front_s / found.elapsed_s
-            return taken, max(1 - used / (found.target.vcpus or 1.0), LEAST_AVAILABLE)
+            return _Taken(taken, max(1 - used / (found.target.vcpus or 1.0), LEAST_AVAILABLE))
         faults = "; ".join(each.found for each in found.validity.faults)
         limits = probe.target.describe().limits
         wait_for_quiet(() if limits is None else limits.cores, QUIET_S)

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from recommender.demand import Constraints, Demand
     from recommender.fleets import Options, Refused
     from recommender.measured import MeasuredRun
-    from recommender.performance.model import MeasuredSize, Prediction
+    from recommender.performance.measured_size import MeasuredSize
+    from recommender.performance.model import Prediction
     from recommender.performance.speed_prior import SpeedPrior
 
     Kept = Callable[[frozenset[str], Callable[[], "Foreseen"]], "Foreseen"]

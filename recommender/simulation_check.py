@@ -34,7 +34,7 @@ from loadtests.targets.scaled import ScaledTarget, Scaling
 from loadtests.traffic import Diurnal
 from loadtests.validity import NEIGHBOUR_SHARE, Status
 from recommender.machines import machine_here
-from recommender.performance.model import DRAWS, Host, MeasuredSize, PerformanceModel
+from recommender.performance.model import DRAWS, Host, PerformanceModel
 from recommender.simulation.autoscaling import Scaler
 from recommender.simulation.fleet import FleetScenario, simulate_fleet
 from recommender.simulation.replica import LatencyLimit, LongCurves, Replica
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from loadtests.journal import Journal
     from loadtests.slo import Slo
     from loadtests.targets.protocol import Target
+    from recommender.performance.measured_size import MeasuredSize
     from recommender.performance.speed_prior import SpeedPrior
     from recommender.simulation_cases import Stage
 

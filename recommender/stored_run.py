@@ -17,7 +17,7 @@ from recommender.demand import slo_to_rank_by
 from recommender.machines import likely_machines, machine_here, unseen_machine
 from recommender.measured import KeptMeasurement, MeasuredRun
 from recommender.performance.accelerators import GpuRoofline
-from recommender.performance.model import MeasuredSize
+from recommender.performance.measured_size import MeasuredSize, at_one_pace
 from recommender.placement.here import Placement
 from recommender.request import QuickRequest
 
@@ -74,7 +74,7 @@ def read_run(store: Store, run: Run, slo_text: str) -> MeasuredRun:
     placement, is_here = _placement(run), _is_here(request.source)
     return MeasuredRun(
         id=run.id,
-        sizes=tuple(size for size in found if size is not None),
+        sizes=at_one_pace([size for size in found if size is not None]),
         measurements=kept,
         environment=environment,
         source=machine_here(environment, placement) if is_here else unseen_machine(),
@@ -109,9 +109,13 @@ def measured_size(
 ) -> MeasuredSize:
     """CPU per request from the run with most throughput: there idle work weighs least.
 
-    assumed_vcpus: of a target whose size nobody said.
+    All of it at the pace of the host that the capacity's model is for. assumed_vcpus: of a target
+    whose size nobody said.
     """
+    pace_s = capacity.model.host_work_s
     busiest = max(history, key=lambda each: each.measurement.throughput_rps).measurement
+    slower = busiest.host_work_s / pace_s if pace_s and busiest.host_work_s else 1.0
+    cpu_s = busiest.cpu_s_per_request
     peaks = [
         each.measurement.memory_peak_bytes
         for each in history
@@ -120,17 +124,17 @@ def measured_size(
     return MeasuredSize(
         vcpus=busiest.target.vcpus or assumed_vcpus,
         capacity=capacity,
-        cpu_s_per_request=busiest.cpu_s_per_request,
+        cpu_s_per_request=None if cpu_s is None else cpu_s / slower,
         memory_peak_bytes=max(peaks, default=None),
         setup_s=busiest.target.setup_s,
         available_ratio=_available_ratio(busiest),
-        alone_mean_s=_alone_mean_s(history),
+        alone_mean_s=_alone_mean_s(history, pace_s),
     )
 
 
-def _alone_mean_s(history: tuple[Evidence, ...]) -> float | None:
+def _alone_mean_s(history: tuple[Evidence, ...], pace_s: float | None) -> float | None:
     times = [
-        each.service_s
+        each.service_s / each.felt(pace_s)
         for each in history
         if isinstance(each.step, ClosedStep) and each.step.concurrency == 1
     ]

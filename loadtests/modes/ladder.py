@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadtests.errors import InvalidMeasurement
+from loadtests.host_change import HostChange, working_ratio
 from loadtests.queueing import Queue, latency_curve
 from loadtests.steps import ClosedStep
 
@@ -48,6 +49,21 @@ class Evidence:
     measurement: Measurement
     service_s: NDArray[np.float64]
 
+    @property
+    def working_ratio(self) -> float:
+        """The share of the server's time that a faster host would shorten; 0 is not known."""
+        each_s, busy = self.measurement.cpu_s_per_request, self.measurement.cpu_busy_vcpus
+        if each_s is None or busy is None or len(self.service_s) == 0:
+            return 0.0
+        return working_ratio(self.service_s, each_s, busy)
+
+    def felt(self, pace_s: float | None) -> float:
+        """Times as long as services would have taken on a host of that pace (`Pace.mean_s`)."""
+        here_s = self.measurement.host_work_s
+        if pace_s is None or here_s is None:
+            return 1.0
+        return HostChange(here_s / pace_s, self.working_ratio).felt
+
 
 @dataclass(frozen=True, slots=True)
 class LadderSettings:
@@ -64,12 +80,14 @@ class ServiceModel:
 
     servers: that work side by side. service_s: their times, scaled so that servers / mean is the
     saturated throughput. saturation_error: relative standard error of that throughput.
+    host_work_s: the pace of the host (`Pace.mean_s`) at which all this holds; None is not known.
     """
 
     servers: int
     service_s: NDArray[np.float64]
     saturation_rps: float
     saturation_error: float
+    host_work_s: float | None = None
 
     @property
     def mean_s(self) -> float:
@@ -102,7 +120,7 @@ def next_rung(ladder: Sequence[Evidence], settings: LadderSettings) -> ClosedSte
             hint="look at the target's log and at its statuses; is the time-out long enough?",
         )
     vcpus = math.ceil(ladder[0].measurement.target.vcpus or 1)
-    throughputs = [each.measurement.throughput_rps for each in ladder]
+    throughputs = _at_one_pace(ladder, _pace_s(ladder))
     last = ladder[-1].step
     reached = last.concurrency if isinstance(last, ClosedStep) else 1
     fewest = 1 if vcpus == 1 else 4 * vcpus
@@ -119,12 +137,29 @@ def service_model(ladder: Sequence[Evidence]) -> ServiceModel:
     A queue adds nothing to one request at a time, so its times are the service's own; scaling them
     to the saturated throughput charges what concurrency costs (contention, switching).
     """
-    alone = ladder[0].service_s
-    best = max(ladder, key=lambda each: each.measurement.throughput_rps)
-    saturation = best.measurement.throughput_rps
+    pace_s = _pace_s(ladder)
+    alone = ladder[0].service_s / ladder[0].felt(pace_s)
+    throughputs = _at_one_pace(ladder, pace_s)
+    best = ladder[int(np.argmax(throughputs))]
+    saturation = max(throughputs)
     servers = int(np.clip(round(saturation * float(alone.mean())), 1, MOST_SERVERS))
     scaled = alone * (servers / (saturation * alone.mean()))
     count = len(best.service_s)
     # The spread of one time is not known; 1 is that of the exponential law.
     spread = float(best.service_s.std(ddof=1) / best.service_s.mean()) if count > 1 else 1.0
-    return ServiceModel(servers, scaled, saturation, spread / math.sqrt(max(count, 1)) + 0.01)
+    error = spread / math.sqrt(max(count, 1)) + 0.01
+    return ServiceModel(servers, scaled, saturation, error, pace_s)
+
+
+def _pace_s(ladder: Sequence[Evidence]) -> float | None:
+    """The middle of what its runs met: a host that is fast and slow by turns is so in all."""
+    known = [each.measurement.host_work_s for each in ladder if each.measurement.host_work_s]
+    return float(np.median(known)) if known else None
+
+
+def _at_one_pace(ladder: Sequence[Evidence], pace_s: float | None) -> list[float]:
+    """Throughput of each rung, had the host been as fast in all of them.
+
+    A rung on a host that was slow for a second is else no better than one with half the users.
+    """
+    return [each.measurement.throughput_rps * each.felt(pace_s) for each in ladder]

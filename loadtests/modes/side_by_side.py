@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from loadtests.arrivals import due_times, payload_choices
 from loadtests.environment import utc_now
 from loadtests.errors import UsageError
 from loadtests.measurement import summarise_open
+from loadtests.pace import Pacemaker
 from loadtests.probe import Measured, open_load, until
 from loadtests.readings import Asked, Reading, facts_of, use_between
 from loadtests.runner import OpenJob
@@ -80,7 +82,9 @@ def take_side_by_side(
     watch = step.rules.watch("open")
     started_at = utc_now().isoformat()
     before = [Reading.before(probe.target) for probe in probes]
-    run = first.engine.run(_all(probes), job, until(first.ends_s, watch))
+    with ExitStack() as stack:
+        pacemakers = [stack.enter_context(Pacemaker(each.cores)) for each in before]
+        run = first.engine.run(_all(probes), job, until(first.ends_s, watch))
     for probe in probes:
         probe.target.check()
     readings = [
@@ -95,6 +99,7 @@ def take_side_by_side(
             _part(run, number),
             _asked(probe, load, started_at, int(np.sum(variants == number))),
             readings[number],
+            pacemakers[number],
             (watch.over_saturated, sum(used_s) - used_s[number]),
         )
         for number, probe in enumerate(probes)
@@ -116,12 +121,17 @@ def _summarised(
     part: EngineRun,
     asked: Asked,
     readings: tuple[Reading, Reading],
+    pacemaker: Pacemaker,
     around: tuple[bool, float],
 ) -> Measured:
     """around: whether the run was over-saturated, and the CPU-seconds of the other targets."""
     over_saturated, beside_s = around
+    if not asked.target.shares_cores:
+        beside_s += pacemaker.cost_s
     facts = facts_of(part, asked, readings, over_saturated=over_saturated, beside_s=beside_s)
-    return Measured(summarise_open(part.samples, facts, probe.objectives), part.samples)
+    facts = replace(facts, pace=pacemaker.since(part.started_s))
+    measurement = summarise_open(part.samples, facts, probe.objectives)
+    return Measured(measurement, part.samples, pace=facts.pace)
 
 
 def _part(run: EngineRun, variant: int) -> EngineRun:

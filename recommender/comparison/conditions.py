@@ -45,16 +45,22 @@ def conditions_of(
 def host_spread(before: Side, after: Side) -> float | None:
     """How far the host's own speed is off from one run to the next: deviation of its logarithm.
 
-    By a fixed piece of work timed before and after each run; None where nobody timed one. Of a
-    host that was fast and slow by turns, half the way between the two.
+    By the host's pace while they ran. Where nobody took it, by a fixed piece of work timed before
+    and after each run; of a host that was fast and slow by turns, half the way between the two.
+    None where nobody timed one either.
     """
-    seen = [
+    apart = [
+        math.log(later.host_work_s / earlier.host_work_s)
+        for earlier in before.measurements
+        for later in after.measurements
+        if earlier.host_work_s and later.host_work_s
+    ] or [
         max(abs(math.log(each.host_slowdown)), math.log(each.host_swing or 1.0) / 2)
         for side in (before, after)
         for each in side.measurements
         if each.host_slowdown
     ]
-    return float(np.sqrt(np.mean(np.square(seen)))) if seen else None
+    return float(np.sqrt(np.mean(np.square(apart)))) if apart else None
 
 
 def _condition(what: str, before: object, after: object, weight: Weight) -> Iterator[Condition]:

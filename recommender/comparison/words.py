@@ -90,7 +90,7 @@ def notes(
         )
     else:
         lines.append(
-            "The host's own speed, timed before and after each measurement, was off by "
+            "The host's own speed, timed with each measurement, was off by "
             f"{spread:.1%} from one to the next; that is in the intervals."
         )
     lines.append(SIDE_BY_SIDE)

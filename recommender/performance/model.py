@@ -26,22 +26,23 @@ import numpy as np
 
 from loadtests.queueing import Queue, Quota, latency_curve
 from loadtests.targets.control_groups import quota_us
-from recommender.performance.service_demand import ServiceDemand, memory_traffic
+from recommender.performance.service_demand import memory_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from loadtests.modes.capacity import Capacity
     from loadtests.queueing import LatencyCurve
     from loadtests.slo import Slo
+    from recommender.performance.measured_size import MeasuredSize
     from recommender.performance.scaling import UslDraws
+    from recommender.performance.service_demand import ServiceDemand
     from recommender.performance.speed_prior import Machine, SpeedPrior
 
     Floats = NDArray[np.float64]
 
-__all__ = ["DRAWS", "Host", "MeasuredSize", "PerformanceModel", "Prediction"]
+__all__ = ["DRAWS", "Host", "PerformanceModel", "Prediction"]
 
 DRAWS = 400
 REPORTED = (0.5, 0.9, 0.95, 0.99)
@@ -51,60 +52,6 @@ CUSTOMERS, REPLICATIONS, FEW_SERVERS = 3000, 16, 4
 MOST_BURSTY = 8.0  # times as many customers: a queue of bursts forgets later
 # Between two of these the smaller one is used: at one utilisation fewer servers queue more.
 SERVER_GRID = (1, 2, 3, 4, 6, 8, 16, 32, 64)
-
-
-@dataclass(frozen=True)
-class MeasuredSize:
-    """cpu_s_per_request, memory_peak_bytes: None where the target's use could not be seen.
-
-    available_ratio: share of its vCPUs that the load generator left it at saturation.
-    alone_mean_s: of one request at a time, as a client saw it; None where nobody looked.
-    """
-
-    vcpus: float
-    capacity: Capacity
-    cpu_s_per_request: float | None
-    memory_peak_bytes: int | None
-    setup_s: float | None
-    available_ratio: float = 1.0
-    alone_mean_s: float | None = None
-
-    @property
-    def saturation_rps(self) -> float:
-        """With its cores to itself: what the generator took is given back."""
-        return self.capacity.model.saturation_rps / self._hindrance
-
-    @property
-    def service_mean_s(self) -> float:
-        return self.capacity.model.mean_s * self._hindrance
-
-    @property
-    def _hindrance(self) -> float:
-        """Of its throughput, what was left: all, for a server that had CPU to spare as it was."""
-        left = ServiceDemand.of(
-            vcpus=self.vcpus * self.available_ratio,
-            saturation_rps=self.capacity.model.saturation_rps,
-            service_mean_s=self.capacity.model.mean_s,
-            cpu_s=self.cpu_s_per_request,
-        )
-        return self.available_ratio if left.busy_ratio >= 1 else 1.0
-
-    @property
-    def delay_s(self) -> float:
-        """0 where one request alone was no slower than saturated throughput says."""
-        alone_s = self.alone_mean_s
-        if alone_s is None:
-            return 0.0
-        return max(alone_s - self.capacity.model.mean_s, 0.0)
-
-    @property
-    def demand(self) -> ServiceDemand:
-        return ServiceDemand.of(
-            vcpus=self.vcpus,
-            saturation_rps=self.saturation_rps,
-            service_mean_s=self.service_mean_s,
-            cpu_s=self.cpu_s_per_request,
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from loadtests.environment import Environment
 from loadtests.modes.capacity import Capacity
 from loadtests.modes.ladder import ServiceModel
 from recommender.machines import likely_machines, machine_here
-from recommender.performance.model import MeasuredSize, PerformanceModel
+from recommender.performance.measured_size import MeasuredSize
+from recommender.performance.model import PerformanceModel
 from recommender.performance.silicon import SILICON_FACTS
 from recommender.performance.speed_prior import SpeedPrior
 from recommender.placement.benchmarks import BENCHMARKS, Rate, Rates, measure_rates

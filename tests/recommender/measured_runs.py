@@ -28,7 +28,7 @@ from loadtests.validity import GeneratorFacts
 from recommender.demand import Constraints, Demand, TrafficFacts, WorkloadFacts
 from recommender.machines import machine_here
 from recommender.measured import KeptMeasurement, MeasuredRun
-from recommender.performance.model import MeasuredSize  # noqa: TC001 - as plain an import as the rest
+from recommender.performance.measured_size import MeasuredSize  # noqa: TC001 - as plain an import as the rest
 from recommender.request import QuickRequest, traffic_facts
 from recommender.store import Run, Store, this_process
 from recommender.stored_run import KEY_SEPARATOR, measured_size, size_label

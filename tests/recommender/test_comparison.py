@@ -340,19 +340,27 @@ def test_the_hosts_own_speed_widens_and_no_number_of_requests_takes_it_away():
 
 
 def side_on(*speeds):
-    measured = [SimpleNamespace(host_slowdown=ratio, host_swing=swing) for ratio, swing in speeds]
+    names = ("host_slowdown", "host_swing", "host_work_s")
+    measured = [SimpleNamespace(**dict(zip(names, each, strict=True))) for each in speeds]
     return SimpleNamespace(measurements=measured)
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        pytest.param([(1.1, 1.0)], [(1 / 1.1, None)], math.log(1.1), id="faster and slower"),
-        pytest.param([(1.0, 1.7)], [(1.0, 1.7)], math.log(1.7) / 2, id="by turns"),
-        pytest.param([(None, None)], [], None, id="not timed"),
+        pytest.param(
+            [(1.1, 1.0, None)], [(1 / 1.1, None, None)], math.log(1.1), id="faster and slower"
+        ),
+        pytest.param([(1.0, 1.7, None)], [(1.0, 1.7, None)], math.log(1.7) / 2, id="by turns"),
+        pytest.param([(1.0, 1.7, 2e-4)], [(1.0, 1.7, 2.2e-4)], math.log(1.1), id="by its pace"),
+        pytest.param([(1.0, 1.7, 2e-4)], [(1.0, 1.7, 2e-4)], 0.0, id="kept its pace"),
+        pytest.param(
+            [(1.0, 1.7, 2e-4)], [(1.0, 1.0, None)], math.log(1.7) / 2 / 2**0.5, id="once"
+        ),
+        pytest.param([(None, None, None)], [], None, id="not timed"),
     ],
 )
-def test_how_far_a_host_is_off_is_told_by_its_changes_and_by_its_turns(before, after, expected):
+def test_how_far_a_host_is_off_is_told_by_its_pace_or_by_its_changes(before, after, expected):
     found = host_spread(side_on(*before), side_on(*after))
     assert found == (None if expected is None else pytest.approx(expected))
 

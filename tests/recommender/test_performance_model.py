@@ -10,7 +10,8 @@ from loadtests.modes.capacity import Capacity, ServiceModel
 from loadtests.queueing import mmc_sojourn_quantile
 from loadtests.slo import parse_slo
 from recommender.machines import machine_of
-from recommender.performance.model import DRAWS, Host, MeasuredSize, PerformanceModel
+from recommender.performance.measured_size import MeasuredSize
+from recommender.performance.model import DRAWS, Host, PerformanceModel
 
 SLO = parse_slo("p95<100ms")
 

@@ -13,7 +13,8 @@ from pricing import load_book
 from recommender.demand import WorkloadFacts
 from recommender.errors import NotMeasured
 from recommender.machines import serverless_machine
-from recommender.performance.model import MeasuredSize, PerformanceModel
+from recommender.performance.measured_size import MeasuredSize
+from recommender.performance.model import PerformanceModel
 from recommender.performance.speed_prior import SpeedPrior
 from recommender.simulation.provisioned import ProvisionedScaling
 from recommender.simulation.replica import LatencyLimit
