@@ -57,7 +57,7 @@ WRONG = 4
 )
 @click.option(
     "--check-predictions", "rounds", metavar="ROUNDS", type=click.IntRange(1, 50),
-    help="Predict the sample container from 1 vCPU, then measure it (90 s a round).",
+    help="Predict the sample container from 1 vCPU, then measure it (2 min a round).",
 )  # fmt: skip
 @click.option(
     "--check-simulation", "minutes", metavar="MINUTES", type=click.FloatRange(0.5, 60),
