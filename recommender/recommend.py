@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadtests.serverless.spec import MIB_PER_VCPU
+from loadtests.validity import HOST_SLOWDOWN
 from pricing import Platform, SavingsPlan
 from recommender.candidates import find_candidates
 from recommender.cost import LOAD_BALANCER
@@ -240,6 +241,7 @@ def _assumptions(run: MeasuredRun, question: Question) -> tuple[str, ...]:
     constraints = question.demand.constraints
     return (
         *_assumed_of_the_source(run),
+        *_assumed_of_the_host(run),
         "Latency is the container's own: the network and SageMaker's overhead are not in it.",
         (
             f"At peak {constraints.headroom_ratio:.0%} of the capacity is kept free; "
@@ -273,6 +275,22 @@ def _assumed_of_the_source(run: MeasuredRun) -> tuple[str, ...]:
         f"{said}.",
         f"Nobody said how many vCPUs the server has: {vcpus:g} assumed, as here. Say it: --vcpus",
     )
+
+
+def _assumed_of_the_host(run: MeasuredRun) -> tuple[str, ...]:
+    """Only where it tells something: of one that was slower in some measurements."""
+    paces_s = [
+        each.measurement.host_work_s
+        for each in run.measurements
+        if each.measurement.is_evidence and each.measurement.host_work_s is not None
+    ]
+    if not paces_s or (apart := max(paces_s) / min(paces_s)) <= HOST_SLOWDOWN:
+        return ()
+    said = (
+        f"The machine was up to {apart:.2f} times slower in some measurements than in others; "
+        "what computes is compared as if it had kept the middle of its paces."
+    )
+    return (said,)
 
 
 def _assumed_of_self_hosting(question: Question) -> tuple[str, ...]:

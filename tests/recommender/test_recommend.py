@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 from dataclasses import replace
@@ -390,6 +391,20 @@ def test_a_gpu_measured_in_part_says_with_how_many_vcpus(answer):
     there = measure(Server(instance_type="g5.xlarge")).run
     ranked = answer(run=there, instance_types=("g5.xlarge",)).ranked
     assert any("2 of its 4 vCPUs" in note for each in ranked for note in each.notes)
+
+
+@pytest.mark.parametrize(("slower", "is_said"), [(None, False), (1.1, False), (1.6, True)])
+def test_a_host_that_was_slower_in_some_measurements_is_an_assumption(answer, slower, is_said):
+    run = measure(Server()).run
+    paces_s = (2e-4, None if slower is None else 2e-4 * slower)
+    kept = tuple(
+        replace(each, measurement=each.measurement.model_copy(update={"host_work_s": pace_s}))
+        for each, pace_s in zip(run.measurements, itertools.cycle(paces_s), strict=False)
+    )
+    found = answer(run=replace(run, measurements=kept))
+    said = [line for line in found.assumptions if "times slower" in line]
+    assert len(said) == is_said
+    assert all("1.60 times" in line for line in said)
 
 
 def test_a_size_nobody_said_is_an_assumption_and_no_figure_is_more_than_predicted(answer):
