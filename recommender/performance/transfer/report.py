@@ -29,6 +29,7 @@ _HEADS = {
     "width_80": "hi/lo",
     **{f"error {band}": f"error {band}" for band in BANDS},
 }
+_HELD = {f"coverage {band}": f"in 80 %, {band}" for band in BANDS}
 
 
 def scored(
@@ -70,13 +71,18 @@ def _rounded(value: float) -> float | None:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Every method by kind and leave-out, then ours by design."""
+    """Every method by kind and leave-out, then ours by size and by design."""
     parts = []
     for left_out, rows in table.groupby("left_out", sort=False):
         whole = rows.groupby(["kind", "method"], sort=False)[[*_HEADS]].mean()
         order = whole.sort_values(["kind", "error"]).reset_index()
         parts.append(f"## Left out: {left_out}\n\n{_table(order, ['kind', 'method'])}")
     ours = table[table.method.eq(OUR_METHOD)]
+    by_size = ours.groupby(["left_out", "kind"], sort=False)[[*_HELD]].mean()
+    parts.append(
+        "## Our intervals, by vCPUs\n\n"
+        + _table(by_size.reset_index(), ["left_out", "kind"], _HELD)
+    )
     by_design = ours.groupby(["left_out", "kind", "design"], sort=False)[[*_HEADS]].mean()
     parts.append(
         "## Ours, by what was measured\n\n"
@@ -85,12 +91,13 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: pd.DataFrame, names: list[str]) -> str:
-    heads = [name.replace("_", " ") for name in names] + list(_HEADS.values())
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(names) + "--:|" * len(_HEADS)]
+def _table(rows: pd.DataFrame, names: list[str], figures: dict[str, str] = _HEADS) -> str:
+    """figures: columns of numbers, each with its heading."""
+    heads = [name.replace("_", " ") for name in names] + list(figures.values())
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(names) + "--:|" * len(figures)]
     for _, row in rows.iterrows():
         cells = [str(row[name]) for name in names]
-        cells += ["-" if np.isnan(row[name]) else f"{row[name]:.2f}" for name in _HEADS]
+        cells += ["-" if np.isnan(row[name]) else f"{row[name]:.2f}" for name in figures]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
