@@ -292,7 +292,9 @@ def test_the_command_writes_predictions_tables_and_calibration(folder, tmp_path)
     assert done.exit_code == 0, done.output
     tasks = read_tasks(folder / "tasks.csv.gz")
     assert len(pd.read_csv(files[0])) == len(tasks) * len(machines())
-    assert "| web | ours |" in files[1].read_text()
+    report = files[1].read_text()
+    assert "| web | ours |" in report
+    assert "| workload | web |" in report.partition("## Our intervals, by vCPUs")[2]
     card = Scorecard.model_validate_json(files[2].read_text())
     assert {score.method for score in card.scores} == {OUR_METHOD, *BASELINES}
     for curve in json.loads(files[3].read_text()):

@@ -89,8 +89,8 @@ def score(targets: Targets, predicted: Floats, low: Floats, high: Floats) -> dic
         own = band == number
         known = own.sum() >= _FEWEST_IN_BAND
         found[f"error {name}"] = float(np.median(error[own])) if known else float("nan")
-        if np.isfinite(low).any() and known:
-            found[f"coverage {name}"] = float(inside[own].mean())
+        is_held = known and np.isfinite(low).any()
+        found[f"coverage {name}"] = float(inside[own].mean()) if is_held else float("nan")
     return found
 
 
