@@ -91,5 +91,5 @@ def working_ratio(service_s: NDArray[np.float64], each_s: float, busy_vcpus: flo
     alone is told from the fastest. A server that works in a single thread is at its end with one
     core, however many there are.
     """
-    fast_s = float(np.nanquantile(service_s, FAST_QUANTILE))
+    fast_s = float(np.quantile(service_s, FAST_QUANTILE))
     return min(max(busy_vcpus, each_s / fast_s if fast_s > 0 else 1.0), 1.0)

@@ -178,6 +178,12 @@ class Measurement(_Frozen):
         """Not-known for a quantile that was not summarised."""
         return quantile_in(self.latency, quantile)
 
+    def slowness(self, pace_s: float | None) -> float:
+        """Of the host meanwhile, over one of that pace; 1 where either is not known."""
+        if pace_s is None or self.host_work_s is None:
+            return 1.0
+        return self.host_work_s / pace_s
+
     def at(self, objective: QuantileObjective) -> Interval:
         """Of what the objective is about; not-known where that was not measured or summarised."""
         if isinstance(objective, LatencyObjective):

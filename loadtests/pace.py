@@ -21,13 +21,13 @@ import numpy as np
 from loadtests.monitor import work_s
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Pace", "Pacemaker"]
+__all__ = ["Pace", "Pacemaker", "middle_pace_s"]
 
 EVERY_S = 0.02  # a flickering host forgets within 0.05 to 0.2 s how fast it was
 UNITS = 500  # about 0.2 ms; with the waking for it, 2 % of one core
@@ -71,6 +71,15 @@ class Pace:
         return np.asarray(around_s[nearest])
 
 
+def middle_pace_s(paces_s: Iterable[float | None]) -> float | None:
+    """Of runs that are to count together: their median. None where none is known.
+
+    A host that is fast and slow by turns is so in all of them.
+    """
+    known = [each for each in paces_s if each is not None]
+    return float(np.median(known)) if known else None
+
+
 class Pacemaker:
     """`with Pacemaker(cores) as pacemaker: ...`, and then `pacemaker.since(started_s)`.
 
@@ -90,12 +99,7 @@ class Pacemaker:
             self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopping.set()
         if self._cores:
             self._thread.join()

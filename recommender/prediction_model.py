@@ -12,7 +12,8 @@ from scipy.optimize import brentq
 
 from loadtests.environment import capture_environment
 from loadtests.modes.capacity import Capacity
-from loadtests.modes.ladder import Evidence, ServiceModel, service_model
+from loadtests.modes.ladder import Evidence, ServiceModel, throughput_error
+from loadtests.pace import middle_pace_s
 from loadtests.slo import parse_slo
 from loadtests.steps import ClosedStep
 from recommender.machines import machine_here
@@ -57,9 +58,8 @@ class Reference:
     @cached_property
     def pace_s(self) -> float | None:
         """Of the host, in the middle of all runs; None is not known."""
-        paces_s = [each.measurement.host_work_s for each in (*self.alone, *self.full)]
-        known = [each for each in paces_s if each is not None]
-        return float(np.median(known)) if known else None
+        runs = (*self.alone, *self.full)
+        return middle_pace_s(each.measurement.host_work_s for each in runs)
 
     @cached_property
     def alone_s(self) -> Floats:
@@ -69,18 +69,10 @@ class Reference:
     @cached_property
     def model(self) -> ServiceModel:
         """As a ladder's, but of the mean of all rounds, none of which was the best by luck."""
-        ladders = [
-            service_model((_closed(1, alone), _closed(AT_A_TIME, full)))
-            for alone, full in zip(self.alone, self.full, strict=True)
-        ]
         full = [_closed(AT_A_TIME, each) for each in self.full]
         rates_rps = [each.measurement.throughput_rps * each.felt(self.pace_s) for each in full]
-        saturation_rps = float(np.mean(rates_rps))
-        servers = max(round(saturation_rps * float(self.alone_s.mean())), 1)
-        service_s = self.alone_s * (servers / (saturation_rps * float(self.alone_s.mean())))
-        error = float(np.mean([each.saturation_error for each in ladders]))
-        error /= math.sqrt(len(ladders))
-        return ServiceModel(servers, service_s, saturation_rps, error, self.pace_s)
+        error = float(np.mean([throughput_error(each) for each in full])) / math.sqrt(len(full))
+        return ServiceModel.of(self.alone_s, float(np.mean(rates_rps)), error, self.pace_s)
 
     def _steadied(self, measured: Measured) -> Floats:
         samples = measured.samples
@@ -119,7 +111,7 @@ class Reference:
     def _cpu_s(self) -> float | None:
         """Of one request; None where it was not seen in every round."""
         used_s = [
-            cpu_s / Met.of(each, self.pace_s).slowness
+            cpu_s / each.measurement.slowness(self.pace_s)
             for each in self.full
             if (cpu_s := each.measurement.cpu_s_per_request) is not None
         ]
@@ -178,8 +170,7 @@ class Met:
 
     @classmethod
     def of(cls, measured: Measured, pace_s: float | None, available: float = 1.0) -> Self:
-        here_s = measured.measurement.host_work_s
-        return cls(available, 1.0 if here_s is None or pace_s is None else here_s / pace_s)
+        return cls(available, measured.measurement.slowness(pace_s))
 
 
 @dataclass(frozen=True, slots=True)

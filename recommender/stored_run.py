@@ -114,7 +114,6 @@ def measured_size(
     """
     pace_s = capacity.model.host_work_s
     busiest = max(history, key=lambda each: each.measurement.throughput_rps).measurement
-    slower = busiest.host_work_s / pace_s if pace_s and busiest.host_work_s else 1.0
     cpu_s = busiest.cpu_s_per_request
     peaks = [
         each.measurement.memory_peak_bytes
@@ -124,7 +123,7 @@ def measured_size(
     return MeasuredSize(
         vcpus=busiest.target.vcpus or assumed_vcpus,
         capacity=capacity,
-        cpu_s_per_request=None if cpu_s is None else cpu_s / slower,
+        cpu_s_per_request=None if cpu_s is None else cpu_s / busiest.slowness(pace_s),
         memory_peak_bytes=max(peaks, default=None),
         setup_s=busiest.target.setup_s,
         available_ratio=_available_ratio(busiest),

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from loadtests.errors import InvalidMeasurement
 from loadtests.host_change import HostChange, working_ratio
+from loadtests.pace import middle_pace_s
 from loadtests.queueing import Queue, latency_curve
 from loadtests.steps import ClosedStep
 
@@ -34,6 +35,7 @@ __all__ = [
     "ladder_of",
     "next_rung",
     "service_model",
+    "throughput_error",
 ]
 
 FLAT = 1.05  # throughput gained by doubling concurrency, below which it is flat
@@ -59,10 +61,7 @@ class Evidence:
 
     def felt(self, pace_s: float | None) -> float:
         """Times as long as services would have taken on a host of that pace (`Pace.mean_s`)."""
-        here_s = self.measurement.host_work_s
-        if pace_s is None or here_s is None:
-            return 1.0
-        return HostChange(here_s / pace_s, self.working_ratio).felt
+        return HostChange(self.measurement.slowness(pace_s), self.working_ratio).felt
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,20 @@ class ServiceModel:
     saturation_rps: float
     saturation_error: float
     host_work_s: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        alone_s: NDArray[np.float64],
+        saturation_rps: float,
+        error: float,
+        pace_s: float | None,
+    ) -> Self:
+        """alone_s: services of one request at a time. error: of the saturated throughput."""
+        mean_s = float(alone_s.mean())
+        servers = int(np.clip(round(saturation_rps * mean_s), 1, MOST_SERVERS))
+        scaled = alone_s * (servers / (saturation_rps * mean_s))
+        return cls(servers, scaled, saturation_rps, error, pace_s)
 
     @property
     def mean_s(self) -> float:
@@ -138,23 +151,22 @@ def service_model(ladder: Sequence[Evidence]) -> ServiceModel:
     to the saturated throughput charges what concurrency costs (contention, switching).
     """
     pace_s = _pace_s(ladder)
-    alone = ladder[0].service_s / ladder[0].felt(pace_s)
+    alone_s = ladder[0].service_s / ladder[0].felt(pace_s)
     throughputs = _at_one_pace(ladder, pace_s)
-    best = ladder[int(np.argmax(throughputs))]
-    saturation = max(throughputs)
-    servers = int(np.clip(round(saturation * float(alone.mean())), 1, MOST_SERVERS))
-    scaled = alone * (servers / (saturation * alone.mean()))
-    count = len(best.service_s)
+    best = int(np.argmax(throughputs))
+    return ServiceModel.of(alone_s, throughputs[best], throughput_error(ladder[best]), pace_s)
+
+
+def throughput_error(run: Evidence) -> float:
+    """Relative standard error of a run's throughput."""
+    count = len(run.service_s)
     # The spread of one time is not known; 1 is that of the exponential law.
-    spread = float(best.service_s.std(ddof=1) / best.service_s.mean()) if count > 1 else 1.0
-    error = spread / math.sqrt(max(count, 1)) + 0.01
-    return ServiceModel(servers, scaled, saturation, error, pace_s)
+    spread = float(run.service_s.std(ddof=1) / run.service_s.mean()) if count > 1 else 1.0
+    return spread / math.sqrt(max(count, 1)) + 0.01
 
 
 def _pace_s(ladder: Sequence[Evidence]) -> float | None:
-    """The middle of what its runs met: a host that is fast and slow by turns is so in all."""
-    known = [each.measurement.host_work_s for each in ladder if each.measurement.host_work_s]
-    return float(np.median(known)) if known else None
+    return middle_pace_s(each.measurement.host_work_s for each in ladder)
 
 
 def _at_one_pace(ladder: Sequence[Evidence], pace_s: float | None) -> list[float]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from loadtests.pace import middle_pace_s
 from recommender.performance.service_demand import ServiceDemand
 
 if TYPE_CHECKING:
@@ -106,8 +105,5 @@ def at_one_pace(sizes: Sequence[MeasuredSize]) -> tuple[MeasuredSize, ...]:
 
     A size measured while the host was slow else looks as if more CPUs gained nothing.
     """
-    paces_s = [each.capacity.model.host_work_s for each in sizes]
-    known = [each for each in paces_s if each is not None]
-    if not known:
-        return tuple(sizes)
-    return tuple(each.at_pace(float(np.median(known))) for each in sizes)
+    pace_s = middle_pace_s(each.capacity.model.host_work_s for each in sizes)
+    return tuple(sizes if pace_s is None else (each.at_pace(pace_s) for each in sizes))

@@ -7,6 +7,7 @@ says it was, is taken again, a few times. A count that does not add up never is.
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -96,6 +97,15 @@ def test_latency_is_the_servers_own_and_a_little_more(engine, service):
         assert run.samples.succeeded == len(job.due_s) == len(served.truth())
         assert run.stop_reason is None
         assert set(run.samples.status_counts()) == {200}
+
+
+def test_a_run_says_when_it_began(engine):
+    """On this machine's clock, so that what else was seen meanwhile can be laid beside it."""
+    with serving(servers=1, service="det:0.002", seed=3) as served:
+        asked_s = time.perf_counter()
+        run = engine.run(Destination((served.base_url,), WORKLOAD), open_job(50, 1))
+        assert asked_s < run.started_s
+        assert run.started_s + run.elapsed_s < time.perf_counter()
 
 
 def test_arrivals_reach_the_server_as_they_were_planned(engine):
